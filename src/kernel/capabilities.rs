@@ -1,0 +1,1 @@
+//! The five capability sets of capabilities(7).

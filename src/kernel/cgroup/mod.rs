@@ -1,0 +1,1 @@
+//! A cgroup v2 directory: made, limited, watched, emptied, removed.

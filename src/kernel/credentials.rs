@@ -1,0 +1,1 @@
+//! User, groups, umask: becoming the container's user.

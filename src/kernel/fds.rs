@@ -1,0 +1,1 @@
+//! Which descriptors survive into the container.

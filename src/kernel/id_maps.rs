@@ -1,0 +1,1 @@
+//! The id maps of a user namespace (user_namespaces(7)).

@@ -1,0 +1,1 @@
+//! The session keyring (session-keyring(7)).

@@ -1,0 +1,1 @@
+//! Mounts, as plain operations, and how each is carried out by descriptors.

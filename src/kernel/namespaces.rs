@@ -1,0 +1,1 @@
+//! Creating and joining the eight namespaces.

@@ -1,0 +1,1 @@
+//! The loopback interface, and network devices moved between namespaces.

@@ -1,0 +1,1 @@
+//! The no_new_privs bit.

@@ -1,0 +1,1 @@
+//! A procfs known to be procfs.

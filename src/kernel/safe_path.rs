@@ -1,0 +1,1 @@
+//! Opening and making paths inside a hostile tree.

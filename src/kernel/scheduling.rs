@@ -1,0 +1,1 @@
+//! Scheduler, I/O priority, memory policy, personality, CPU affinity.

@@ -1,0 +1,1 @@
+//! The system call filter: from a profile to a program the kernel loads.

@@ -1,0 +1,1 @@
+//! Kernel parameters of the container's namespaces.

@@ -1,0 +1,1 @@
+//! Pseudo-terminals: made inside, handed out, relayed.

@@ -1,0 +1,1 @@
+//! A seqpacket socket that carries bytes and descriptors. Knows nothing of their meaning.

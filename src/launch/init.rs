@@ -1,0 +1,1 @@
+//! Inside: the ordered steps to Ready, then to execve.

@@ -1,0 +1,1 @@
+//! Inside, for `exec`: joining a container that is there.

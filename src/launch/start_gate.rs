@@ -1,0 +1,1 @@
+//! Where init waits for `start`, and how it is released.

@@ -1,0 +1,1 @@
+//! The verbs `pause` and `resume`.

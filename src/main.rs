@@ -1,0 +1,3 @@
+//! From a result to an exit code.
+
+fn main() {}

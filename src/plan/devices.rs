@@ -1,0 +1,1 @@
+//! From `linux.devices` to device nodes.

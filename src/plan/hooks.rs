@@ -1,0 +1,1 @@
+//! From `hooks` to the programs of each point of the life cycle.

@@ -1,0 +1,1 @@
+//! From `mounts` to mount operations.

@@ -1,0 +1,1 @@
+//! From `linux.namespaces` to namespaces to create and to join.

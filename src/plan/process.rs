@@ -1,0 +1,1 @@
+//! From `process` to what init becomes.

@@ -1,0 +1,1 @@
+//! Every refusal, with the sentence of the specification behind it.

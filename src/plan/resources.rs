@@ -1,0 +1,1 @@
+//! From `linux.resources` to the files of a cgroup and a device program.

@@ -1,0 +1,1 @@
+//! From `linux.seccomp` to a filter's profile.

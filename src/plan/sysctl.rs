@@ -1,0 +1,1 @@
+//! From `linux.sysctl` to kernel parameters, none of them the host's.

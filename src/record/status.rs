@@ -1,0 +1,1 @@
+//! A container's status, from its record and its process. Knows no files.

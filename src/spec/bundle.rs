@@ -1,0 +1,50 @@
+//! Reading a bundle: `config.json`, a process document, a resources document.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::Spec;
+use crate::error::{Call, Context, Error, Result};
+
+/// A directory with a `config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Its configuration.
+    pub spec: Spec,
+}
+
+impl Bundle {
+    /// Reads the bundle at `path`, which may be relative to the current directory.
+    pub fn open(path: &Path) -> Result<Self> {
+        let path =
+            fs::canonicalize(path).call(|| format!("realpath({path:?})")).context("bundle")?;
+        let spec = read(&path.join("config.json")).map_err(|error| {
+            error.hint("a bundle is a directory with a config.json; name it with --bundle")
+        })?;
+        Ok(Bundle { path, spec })
+    }
+}
+
+/// Reads one JSON document; an error names the field's path, line and column.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).call(|| format!("open({path:?})"))?;
+    parse(&text).with_context(|| path.display().to_string())
+}
+
+/// Parses one JSON document; an error names the field's path, line and column.
+pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    // The path of the field costs time to track: only a document that failed is read a second time.
+    serde_json::from_slice(text).map_err(|first| {
+        let mut reader = serde_json::Deserializer::from_slice(text);
+        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+            Err(error) if error.path().to_string() != "." => {
+                Error::refused(format!("{}: {}", error.path(), error.inner()))
+            }
+            _ => Error::refused(format!("not a valid JSON document: {first}")),
+        }
+    })
+}

@@ -1,0 +1,1 @@
+//! clone3(2) with fork semantics.

@@ -1,0 +1,1 @@
+//! execve(2) and execveat(2) on prepared strings, and the auxiliary vector.

@@ -1,0 +1,1 @@
+//! keyctl(2): the session keyring.

@@ -1,0 +1,18 @@
+//! The only `unsafe` code: one system call or ioctl a function, its types, its errno. Knows nothing of what stands above.
+//!
+//! Calls that `nix` wraps safely are called through `nix` where they are needed; here stands what it lacks.
+
+pub mod bpf;
+pub mod capset;
+pub mod clone;
+pub mod close_range;
+pub mod exec;
+pub mod ioctl;
+pub mod keyctl;
+pub mod mount_api;
+pub mod pidfd;
+pub mod prctl;
+pub mod sched;
+pub mod seccomp;
+pub mod signals;
+pub mod socket;

@@ -1,0 +1,1 @@
+//! Signal dispositions and masks as a fresh process has them; signalfd(2).
