@@ -14,3 +14,38 @@ pub mod spec;
 pub mod start;
 pub mod state;
 pub mod update;
+
+use std::path::PathBuf;
+
+/// What every verb is told by the global flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Global {
+    /// Where the records of containers are (`--root`), absolute.
+    pub root: PathBuf,
+    /// Who makes cgroups (`--systemd-cgroup`).
+    pub cgroup_manager: CgroupManager,
+    /// Whether missing rights over cgroups are passed over (`--rootless`).
+    pub rootless: Rootless,
+}
+
+/// Who makes cgroups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CgroupManager {
+    /// etui itself, by directories and files.
+    #[default]
+    Cgroupfs,
+    /// systemd, by transient scopes.
+    Systemd,
+}
+
+/// Whether missing rights over cgroups are passed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rootless {
+    /// They are for whoever is not root in the initial user namespace.
+    #[default]
+    Auto,
+    /// They are.
+    Yes,
+    /// They are not.
+    No,
+}
