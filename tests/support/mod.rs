@@ -3,7 +3,7 @@
 //! The runtime is `$RUNTIME`, or the etui that Cargo built. Every test has a mount namespace of its own with
 //! a cgroup v2 tree on `/sys/fs/cgroup`, so that etui, crun and runc see the same machine, and so that a
 //! mount left behind is seen.
-#![allow(dead_code, reason = "no test program uses all of it")]
+#![allow(dead_code, unused_imports, reason = "no test program uses all of it")]
 
 mod command;
 mod config;
@@ -14,7 +14,7 @@ mod rootfs;
 mod runtime;
 pub mod terminal;
 
-pub use command::wait_for;
+pub use command::{Outcome, wait_for};
 pub use container::Container;
 pub use leftovers::processes_of;
 pub use runtime::{Kind, kind, runtime};
