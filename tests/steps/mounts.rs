@@ -268,6 +268,9 @@ fn an_idmapped_bind_mount_shows_other_owners() {
 
 #[test]
 fn mount_propagation_is_set() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "shared gets lost on a bind mount") {
+        return;
+    }
     for (option, word) in [
         ("rshared", "shared:"),
         ("rslave", "master:"),

@@ -58,7 +58,7 @@ fn a_terminal_has_its_size_from_the_start() {
 #[test]
 fn a_terminal_is_dev_console() {
     let container =
-        on_a_terminal("stat -c %t /dev/console; echo to the console >/dev/console; echo done");
+        on_a_terminal("stat -L -c %t /dev/console; echo to the console >/dev/console; echo done");
     let path = container.dir().join("socket");
     let socket = ConsoleSocket::bind(&path);
     container.run_with(&["--detach", "--console-socket", path.to_str().unwrap()]).ok();

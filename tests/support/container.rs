@@ -1,5 +1,6 @@
 //! One container of one test: its bundle, its id, the verbs, and the check that nothing is left of it.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -246,6 +247,10 @@ impl Drop for Container {
 
 /// The namespace of mounts belongs to the thread: tests that run beside each other don't meet.
 fn enter_own_mount_namespace() {
+    thread_local!(static ENTERED: Cell<bool> = const { Cell::new(false) });
+    if ENTERED.replace(true) {
+        return;
+    }
     let none = None::<&str>;
     unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace: these tests need root");
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
