@@ -12,6 +12,7 @@ pub mod keyctl;
 pub mod mount_api;
 pub mod pidfd;
 pub mod prctl;
+pub mod prlimit;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;
