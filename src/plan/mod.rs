@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod hooks;
+pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;
