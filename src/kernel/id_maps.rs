@@ -1,13 +1,17 @@
 //! The maps of user and group ids of a user namespace (user_namespaces(7)).
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::unistd::{Pid, getegid, geteuid};
 
 use super::capabilities;
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
+use crate::sys::clone::{self, Birth, CloneArgs};
+use crate::sys::{exec, pidfd};
 
 /// A run of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,31 @@ pub fn write(procfs: &Procfs, pid: Pid, uids: &[IdMap], gids: &[IdMap], way: Way
         Way::Helpers => {
             run_helper("newuidmap", "/etc/subuid", pid, uids)?;
             run_helper("newgidmap", "/etc/subgid", pid, gids)
+        }
+    }
+}
+
+/// A user namespace with these maps that no process is in: what a mount takes its id maps from (mount_setattr(2)).
+///
+/// The caller has one thread.
+pub fn namespace_with(procfs: &Procfs, uids: &[IdMap], gids: &[IdMap]) -> Result<OwnedFd> {
+    let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).call(|| "pipe2()")?;
+    let args = CloneArgs { flags: libc::CLONE_NEWUSER.unsigned_abs().into(), cgroup: None };
+    match clone::clone3(args).call(|| "clone3(CLONE_NEWUSER)")? {
+        Birth::Child => {
+            drop(theirs);
+            // Its end of file says that the parent has what it wants, or is gone.
+            let _ = nix::unistd::read(&ours, &mut [0]);
+            exec::exit_at_once(0)
+        }
+        Birth::Parent { pid, pidfd } => {
+            let maps = Way::choose(uids, gids)
+                .and_then(|way| write(procfs, pid, uids, gids, way));
+            let namespace =
+                maps.and_then(|()| procfs.open_namespace(&format!("{pid}/ns"), "user"));
+            drop(theirs);
+            pidfd::wait(pidfd.as_fd()).call(|| format!("waitid({pid})"))?;
+            namespace
         }
     }
 }

@@ -179,7 +179,7 @@ pub fn create_time(procfs: &Procfs, offsets: &[TimeOffset]) -> Result<()> {
             .context("linux.timeOffsets")?;
     }
     let namespace = procfs
-        .open_namespace("thread-self/ns/time_for_children")
+        .open_namespace("thread-self/ns", "time_for_children")
         .context("enter the new time namespace")?;
     join(Namespace::Time, namespace.as_fd())
 }

@@ -7,11 +7,12 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, fstat};
-use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{NSFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
 
 use crate::error::{Call, Context, Error, Result};
+use crate::sys::mount_api;
 
 /// The inode number of the root of every procfs (`PROC_ROOT_INO`): a directory of it bound elsewhere has another.
 const ROOT_INODE: u64 = 1;
@@ -26,13 +27,28 @@ pub struct Procfs {
 }
 
 impl Procfs {
-    /// Opens `/proc`, which must be the root of a procfs.
+    /// Opens `/proc`, or where that is not the root of a procfs, makes a private one.
     pub fn open() -> Result<Procfs> {
+        Procfs::open_mounted().or_else(|mounted| {
+            Procfs::private().map_err(|_| {
+                mounted.hint("etui needs a procfs mounted on /proc, with nothing mounted over it")
+            })
+        })
+    }
+
+    fn open_mounted() -> Result<Procfs> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let root = open("/proc", flags, Mode::empty()).call(|| "open(\"/proc\", O_PATH)")?;
-        Procfs::from_root(root).context("verify /proc").map_err(|error| {
-            error.hint("etui needs a procfs mounted on /proc, with nothing mounted over it")
-        })
+        Procfs::from_root(root).context("verify /proc")
+    }
+
+    /// A procfs of our own, mounted nowhere. Needs `CAP_SYS_ADMIN`.
+    pub fn private() -> Result<Procfs> {
+        let context = mount_api::fsopen(c"proc").call(|| "fsopen(\"proc\")")?;
+        mount_api::fsconfig_create(context.as_fd())
+            .call(|| "fsconfig(\"proc\", FSCONFIG_CMD_CREATE)")?;
+        let root = mount_api::fsmount(context.as_fd(), 0).call(|| "fsmount(\"proc\")")?;
+        Procfs::from_root(root)
     }
 
     /// Takes a descriptor that must be the root of a procfs.
@@ -68,6 +84,19 @@ impl Procfs {
         })
     }
 
+    /// Opens the namespace file `name` of the directory `directory`, such as `thread-self/ns`: a magic link on purpose, so the
+    /// answer is verified to be a namespace.
+    pub fn open_namespace(&self, directory: &str, name: &str) -> Result<OwnedFd> {
+        let call = || format!("open(\"/proc/{directory}/{name}\")");
+        let directory = self.open_file(directory, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let namespace = openat(&directory, name, flags, Mode::empty()).call(call)?;
+        if fstatfs(&namespace).call(|| "fstatfs()")?.filesystem_type() != NSFS_MAGIC {
+            return Err(Error::new(call() + ": it is not a namespace"));
+        }
+        Ok(namespace)
+    }
+
     /// Writes `bytes` to the file at `path` in one call.
     pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> Result<()> {
         let bytes = bytes.as_ref();
@@ -101,6 +130,13 @@ mod tests {
         let procfs = Procfs::open().unwrap();
         let status = procfs.read_to_string("thread-self/status").unwrap();
         assert!(status.contains(&format!("\nPid:\t{}\n", nix::unistd::gettid())), "{status}");
+    }
+
+    #[test]
+    fn opens_a_namespace_and_nothing_else_by_its_magic_link() {
+        let procfs = Procfs::open().unwrap();
+        procfs.open_namespace("thread-self/ns", "pid_for_children").unwrap();
+        assert!(procfs.open_namespace("thread-self", "exe").is_err());
     }
 
     #[test]
