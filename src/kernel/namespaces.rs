@@ -135,7 +135,7 @@ impl Namespaces {
     }
 }
 
-/// Opens the namespace at `path`, and makes sure it is one of that kind (`NS_GET_NSTYPE`, by way of setns' own check).
+/// Opens the namespace at `path`, which must be one of that kind once it is joined.
 pub fn open_path(namespace: Namespace, path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
         .call(|| format!("open({path:?})"))
