@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{AccessFlags, chdir, faccessat, getcwd};
 
 use super::channel::Channel;
-use super::messages::ToParent;
+use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::credentials::{self, OldGroups};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Filter;
-use crate::kernel::{accounts, capabilities, fds, lsm, no_new_privs, scheduling};
+use crate::kernel::{accounts, capabilities, fds, lsm, no_new_privs, scheduling, terminal};
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
@@ -62,9 +62,56 @@ pub fn set_labels(procfs: &Procfs, process: &Process) -> Result<()> {
     Ok(())
 }
 
+/// Waits for the filter; none where the container has none.
+pub fn receive_filter(channel: &Channel) -> Result<Option<Filter>> {
+    let bytes = ToInit::wait_filter(channel)?;
+    if bytes.is_empty() { Ok(None) } else { Filter::from_bytes(&bytes).map(Some) }
+}
+
+/// Becomes what the process is but for its program, which is looked up last: user, capabilities, working directory,
+/// filter. Of our descriptors only the channel, the gate and procfs are open here.
+pub fn become_process(
+    process: &Process,
+    filter: Option<Filter>,
+    procfs: Procfs,
+    channel: &Channel,
+) -> Result<Program> {
+    // Without no_new_privs only CAP_SYS_ADMIN may load a filter: it must come before that is given up.
+    let (early, late) = match process.no_new_privileges {
+        true => (None, filter),
+        false => (filter, None),
+    };
+    load(early.as_ref(), channel)?;
+    let entered = try_cwd(process)?;
+    become_user(&procfs, process, OldGroups::Replace)?;
+    drop(procfs);
+    match entered {
+        Entered::NotYet => enter_cwd(&process.cwd)?,
+        Entered::Yes => {}
+    }
+    let program = look_up(process, &environment(process))?;
+    load(late.as_ref(), channel)?;
+    Ok(program)
+}
+
+/// The terminal's master goes out; its slave becomes the standard streams and the session's terminal.
+pub fn hand_out(
+    pty: &terminal::Pty,
+    process: &Process,
+    socket: Option<&OwnedFd>,
+    channel: &Channel,
+) -> Result<()> {
+    terminal::give_to(pty.slave.as_fd(), process.user.uid)?;
+    match socket {
+        Some(socket) => terminal::send_master(socket.as_fd(), pty)?,
+        None => ToParent::Terminal(pty.master.try_clone().call(|| "dup")?).send(channel)?,
+    }
+    terminal::become_streams(pty.slave.as_fd())
+}
+
 /// Loads the filter, where there is one, and hands its listener out by number: the parent fetches it, for this process
 /// may be unable to send anything by now. It stays open until execve(2) closes it.
-pub fn load(filter: Option<&Filter>, channel: &Channel) -> Result<()> {
+fn load(filter: Option<&Filter>, channel: &Channel) -> Result<()> {
     let Some(filter) = filter else { return Ok(()) };
     match filter.load().context("linux.seccomp")? {
         Some(listener) => ToParent::Listener(listener.into_raw_fd()).send(channel),
@@ -75,7 +122,7 @@ pub fn load(filter: Option<&Filter>, channel: &Channel) -> Result<()> {
 /// Becomes the process's user, with its capabilities and no others.
 ///
 /// Bounding set first, while CAP_SETPCAP is there; then the user, keeping what is permitted; then the sets themselves.
-pub fn become_user(procfs: &Procfs, process: &Process, old_groups: OldGroups) -> Result<()> {
+fn become_user(procfs: &Procfs, process: &Process, old_groups: OldGroups) -> Result<()> {
     if let Some(sets) = &process.capabilities {
         capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
     }
@@ -90,7 +137,7 @@ pub fn become_user(procfs: &Procfs, process: &Process, old_groups: OldGroups) ->
 
 /// Whether the working directory was entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entered {
+enum Entered {
     /// It was.
     Yes,
     /// This user may not; the next may.
@@ -98,7 +145,7 @@ pub enum Entered {
 }
 
 /// Tries to enter the working directory: it may be open to root only (a home on NFS: to the user only).
-pub fn try_cwd(process: &Process) -> Result<Entered> {
+fn try_cwd(process: &Process) -> Result<Entered> {
     match enter_cwd(&process.cwd) {
         Ok(()) => Ok(Entered::Yes),
         Err(error) if matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM)) => Ok(Entered::NotYet),
@@ -108,7 +155,7 @@ pub fn try_cwd(process: &Process) -> Result<Entered> {
 
 /// Enters the working directory, which must lie inside the container: a path such as /proc/self/fd/7 could lead to
 /// a directory of the host (CVE-2024-21626).
-pub fn enter_cwd(cwd: &Path) -> Result<()> {
+fn enter_cwd(cwd: &Path) -> Result<()> {
     chdir(cwd)
         .call(|| format!("chdir to cwd ({cwd:?}) set in config.json failed"))
         .context("process.cwd")?;
@@ -116,7 +163,7 @@ pub fn enter_cwd(cwd: &Path) -> Result<()> {
 }
 
 /// Makes sure that the working directory lies inside the container's root.
-pub fn verify_cwd() -> Result<()> {
+fn verify_cwd() -> Result<()> {
     match getcwd() {
         Ok(path) if path.is_absolute() => Ok(()),
         _ => Err(Error::new("process.cwd: current working directory is outside of container mount namespace root -- possible container breakout detected")),
@@ -124,7 +171,7 @@ pub fn verify_cwd() -> Result<()> {
 }
 
 /// Adds what a process expects and its configuration lacks: HOME, from the container's own account file.
-pub fn environment(process: &Process) -> Vec<String> {
+fn environment(process: &Process) -> Vec<String> {
     let mut environment = process.env.clone();
     let home = environment.iter().position(|entry| entry.starts_with("HOME="));
     if home.is_some_and(|position| environment[position].len() > "HOME=".len()) {
@@ -158,7 +205,7 @@ pub struct Program {
 }
 
 /// Looks the program up, as the user who will execute it: the answer comes while `create` can still tell it.
-pub fn look_up(process: &Process, environment: &[String]) -> Result<Program> {
+fn look_up(process: &Process, environment: &[String]) -> Result<Program> {
     let name = process.args.first().map(String::as_str).unwrap_or_default();
     let path = find(name, environment)
         .map_err(|error| error.context(format!("exec: {name:?}")))?;
