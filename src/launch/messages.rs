@@ -90,7 +90,9 @@ impl ToParent {
     /// Says it.
     pub fn send(&self, channel: &Channel) -> Result<()> {
         match self {
-            ToParent::Terminal(fd) | ToParent::Listener(fd) => channel.send(&self.bytes(), &[fd.as_fd()]),
+            ToParent::Terminal(fd) | ToParent::Listener(fd) => {
+                channel.send(&self.bytes(), &[fd.as_fd()])
+            }
             _ => channel.send(&self.bytes(), &[]),
         }
     }
