@@ -29,9 +29,9 @@ pub struct MemoryPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     /// `PER_LINUX`.
-    Linux,
+    Linux = 0,
     /// `PER_LINUX32`: uname(2) tells of a 32-bit machine.
-    Linux32,
+    Linux32 = 8,
 }
 
 /// A set of processors or memory nodes: bit N of word N / 64.
@@ -124,11 +124,7 @@ pub fn set_memory_policy(policy: &MemoryPolicy) -> Result<()> {
 
 /// Sets the execution domain.
 pub fn set_personality(personality: Personality) -> Result<()> {
-    let persona = match personality {
-        Personality::Linux => libc::PER_LINUX,
-        Personality::Linux32 => libc::PER_LINUX32,
-    };
-    sched::set_personality(persona.unsigned_abs())
+    sched::set_personality(personality as u32)
         .call(|| format!("personality({personality:?})"))
         .context("linux.personality")
 }
