@@ -69,7 +69,9 @@ pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
     };
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
         Err(Errno::EEXIST) => return Ok(()),
-        other => other.call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})")).with_context(intent)?,
+        other => other
+            .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
+            .with_context(intent)?,
     }
     if (node.uid, node.gid) == (0, 0) {
         return Ok(());
@@ -83,7 +85,8 @@ pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
 /// A detached bind of the host's node at `path`, to be put inside by [`bind`].
 pub fn detached(path: &Path) -> Result<OwnedFd> {
     let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
-    let fd = nix::fcntl::open(path, flags, Mode::empty()).call(|| format!("open({path:?}, O_PATH)"))?;
+    let fd =
+        nix::fcntl::open(path, flags, Mode::empty()).call(|| format!("open({path:?}, O_PATH)"))?;
     mount_api::clone_tree(fd.as_fd(), c"", Reach::One)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
 }
@@ -137,7 +140,10 @@ fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
     }
 }
 
-fn parent_and_name<'path>(root: BorrowedFd<'_>, path: &'path Path) -> Result<(OwnedFd, &'path Path)> {
+fn parent_and_name<'path>(
+    root: BorrowedFd<'_>,
+    path: &'path Path,
+) -> Result<(OwnedFd, &'path Path)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::refused(format!("{}: not a path of a file", path.display())));
     };
