@@ -3,8 +3,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::collections::HashMap;
+
 use etui::kernel::seccomp::{Action, Arch, Condition, Operator, Profile, Rule, Syscall};
 use seccompiler::sock_filter;
+
+pub const ARCHS: [Arch; 5] = [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64, Arch::Arm];
 
 /// A call as the kernel shows it to a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,51 +62,80 @@ pub fn check_form(program: &[sock_filter]) {
     }
 }
 
-/// What the profile says of a call, read off it directly.
-pub fn expected(profile: &Profile, native: Arch, call: &Call) -> Action {
-    let x32 = call.arch == Arch::X86_64 && call.number & 0x4000_0000 != 0;
-    let beyond_x32 = call.arch == Arch::X86_64 && call.number >= 0x8000_0000;
-    let arch = if x32 || beyond_x32 { Arch::X32 } else { call.arch };
-    if arch != native && !profile.architectures.contains(&arch) {
-        let skipped = arch == Arch::X32 && native == Arch::X86_64 && call.number == u32::MAX;
-        return if skipped { profile.default_action } else { Action::KillThread };
-    }
-    let rules = || profile.rules.iter().filter(|rule| rule.action != profile.default_action);
-    let named = |rule: &&Rule| names(rule, arch, call.number);
-    if let Some(rule) = rules().filter(named).find(|rule| rule.conditions.is_empty()) {
-        return rule.action;
-    }
-    let detours = || rules().filter(|rule| takes_detour(rule, arch, call, profile.default_action));
-    let direct = rules().filter(named).filter(|rule| applies(rule, arch, call));
-    // In the order of the profile, the first of the strictest.
-    let mut matching: Vec<&Rule> = direct.chain(detours()).collect();
-    matching.sort_by_key(|rule| profile.rules.iter().position(|other| std::ptr::eq(*rule, other)));
-    let strictest = matching.iter().map(|rule| rule.action.laxity()).min();
-    if let Some(rule) = matching.iter().find(|rule| Some(rule.action.laxity()) == strictest) {
-        return rule.action;
-    }
-    let named_at_all = profile.rules.iter().any(|rule| names(rule, arch, call.number));
-    if !named_at_all && is_newer(profile, arch, call.number) {
-        return match profile.default_action {
-            Action::Allow | Action::Log | Action::Trace(_) | Action::Notify => {
-                profile.default_action
+/// What a profile says of calls, read off it directly.
+pub struct Reading<'p> {
+    profile: &'p Profile,
+    native: Arch,
+    /// The rules that name a number, in the order of the profile.
+    rules: HashMap<(Arch, u32), Vec<&'p Rule>>,
+    /// The highest ordinary number that a rule names.
+    highest: HashMap<Arch, u32>,
+}
+
+impl<'p> Reading<'p> {
+    /// As a machine of architecture `native` should take it.
+    pub fn new(profile: &'p Profile, native: Arch) -> Self {
+        let (mut rules, mut highest) = (HashMap::new(), HashMap::new());
+        for arch in ARCHS {
+            for rule in &profile.rules {
+                for number in rule.syscalls.iter().filter_map(|syscall| syscall.number(arch)) {
+                    rules.entry((arch, number)).or_insert_with(Vec::new).push(rule);
+                    if arch != Arch::Arm || number < 0xf_0000 {
+                        let highest = highest.entry(arch).or_insert(number);
+                        *highest = number.max(*highest);
+                    }
+                }
             }
-            _ => Action::Errno(38),
-        };
+        }
+        Self { profile, native, rules, highest }
     }
-    profile.default_action
-}
 
-fn names(rule: &Rule, arch: Arch, number: u32) -> bool {
-    rule.syscalls.iter().any(|syscall| syscall.number(arch) == Some(number))
-}
+    /// What becomes of a call.
+    pub fn answer(&self, call: &Call) -> Action {
+        let is_x32 = call.arch == Arch::X86_64 && call.number >= 0x4000_0000;
+        let arch = if is_x32 { Arch::X32 } else { call.arch };
+        if !self.is_listed(arch) {
+            let skipped = is_x32 && self.native == Arch::X86_64 && call.number == u32::MAX;
+            return if skipped { self.profile.default_action } else { Action::KillThread };
+        }
+        if let Some(action) = self.by_rule(arch, call) {
+            return action;
+        }
+        let is_named = self.rules.contains_key(&(arch, call.number));
+        let is_newer = self.highest.get(&arch).is_some_and(|&highest| call.number > highest);
+        match self.profile.default_action {
+            Action::KillProcess | Action::KillThread | Action::Trap | Action::Errno(_)
+                if is_newer && !is_named =>
+            {
+                Action::Errno(38)
+            }
+            default => default,
+        }
+    }
 
-/// Above every ordinary number that a rule names.
-fn is_newer(profile: &Profile, arch: Arch, number: u32) -> bool {
-    let syscalls = profile.rules.iter().flat_map(|rule| &rule.syscalls);
-    let numbers = syscalls.filter_map(|syscall| syscall.number(arch));
-    let ordinary = numbers.filter(|&number| arch != Arch::Arm || number < 0xf_0000);
-    ordinary.max().is_some_and(|highest| number > highest)
+    /// The other family's architectures are foreign to this machine, listed or not.
+    fn is_listed(&self, arch: Arch) -> bool {
+        let is_arm = |arch| matches!(arch, Arch::Aarch64 | Arch::Arm);
+        let listed =
+            self.profile.architectures.contains(&arch) && is_arm(arch) == is_arm(self.native);
+        arch == self.native || listed
+    }
+
+    fn by_rule(&self, arch: Arch, call: &Call) -> Option<Action> {
+        let default = self.profile.default_action;
+        let named = self.rules.get(&(arch, call.number)).into_iter().flatten().copied();
+        let named: Vec<_> = named.filter(|rule| rule.action != default).collect();
+        if let Some(rule) = named.iter().find(|rule| rule.conditions.is_empty()) {
+            return Some(rule.action);
+        }
+        let is_detour = arch == Arch::X86 && (call.number == 102 || call.number == 117);
+        let of_all = self.profile.rules.iter().filter(|rule| is_detour && rule.action != default);
+        let detours = of_all.filter(|rule| takes_detour(rule, call, default));
+        let matching = named.into_iter().filter(|rule| applies(rule, arch, call)).chain(detours);
+        let place = |rule: &Rule| self.profile.rules.iter().position(|one| std::ptr::eq(rule, one));
+        let first_of_strictest = matching.min_by_key(|rule| (rule.action.laxity(), place(rule)));
+        first_of_strictest.map(|rule| rule.action)
+    }
 }
 
 fn applies(rule: &Rule, arch: Arch, call: &Call) -> bool {
@@ -151,10 +184,9 @@ fn detour(syscall: Syscall) -> Option<(u32, u64)> {
     socket.or_else(|| place(IPC_CALLS).map(|call| (117, call)))
 }
 
-fn takes_detour(rule: &Rule, arch: Arch, call: &Call, default: Action) -> bool {
+fn takes_detour(rule: &Rule, call: &Call, default: Action) -> bool {
     let bits = if call.number == 117 { 0xffff } else { 0xffff_ffff };
     let made = (call.number, call.args[0] & bits);
-    arch == Arch::X86
-        && (rule.conditions.is_empty() || rule.action.laxity() < default.laxity())
+    (rule.conditions.is_empty() || rule.action.laxity() < default.laxity())
         && rule.syscalls.iter().any(|syscall| detour(*syscall) == Some(made))
 }
