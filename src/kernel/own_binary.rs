@@ -83,8 +83,8 @@ fn sealed_copy() -> Result<OwnedFd> {
 fn execute(view: BorrowedFd<'_>) -> Error {
     let zero = |_| Error::new("an argument or variable contains a null byte");
     let arguments = std::env::args_os().map(OsString::into_vec);
-    let environment = std::env::vars_os()
-        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let environment =
+        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let arguments = CStrings::new(arguments).map_err(zero);
     let environment = CStrings::new(environment).map_err(zero);
     match (arguments, environment) {

@@ -12,7 +12,9 @@ pub(super) fn explain(process: &Pidfd, cgroup: &Directory) -> Error {
         Err(error) => return error.context("init ended without a word"),
     };
     if killed_for_memory(cgroup) {
-        return error.hint("the kernel killed it for memory: linux.resources.memory.limit is too low to start in");
+        return error.hint(
+            "the kernel killed it for memory: linux.resources.memory.limit is too low to start in",
+        );
     }
     error.hint(
         "if by SIGSYS (31), linux.seccomp kills on a call the runtime needs (read, write, close, execve); if by SIGKILL (9), someone killed it",

@@ -63,8 +63,14 @@ pub struct Inheritance {
 }
 
 /// Lives init's life; returns only a failure's exit code.
-pub fn live(plan: &Plan, inheritance: Inheritance, birthplace: Birthplace, channel: Channel) -> i32 {
-    match birthplace.wait_for_cgroup(&channel).and_then(|()| to_ready(plan, inheritance, &channel)) {
+pub fn live(
+    plan: &Plan,
+    inheritance: Inheritance,
+    birthplace: Birthplace,
+    channel: Channel,
+) -> i32 {
+    match birthplace.wait_for_cgroup(&channel).and_then(|()| to_ready(plan, inheritance, &channel))
+    {
         Ok(ready) => to_execve(plan, ready, channel),
         Err(error) => {
             // A parent that is gone can't be told.

@@ -160,8 +160,9 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
 /// As for init, but the devpts is found below the root of the mount namespace just entered.
 fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) -> Result<()> {
     let Some(wanted) = &join.process.terminal else { return payload::own_stdio(&join.process) };
-    let root = open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\"/\")")?;
+    let root =
+        open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .call(|| "open(\"/\")")?;
     let pty = terminal::open(root.as_fd(), wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }

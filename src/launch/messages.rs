@@ -129,7 +129,8 @@ impl ToParent {
             (b"p", None) => Ok(ToParent::Passed),
             (b"t", Some(master)) => Ok(ToParent::Terminal(master)),
             ([b'l', number @ ..], None) => {
-                let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+                let number =
+                    std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
                 number.map(ToParent::Listener).ok_or_else(|| out_of_order("a garbled listener"))
             }
             ([b'e', error @ ..], None) => Ok(ToParent::Failed(

@@ -85,8 +85,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'a>) -> Result<Newborn<'a>> {
         Birth::Parent { pid, pidfd } => (pid, Pidfd::from(pidfd)),
     };
     drop(theirs);
-    let newborn =
-        Newborn { pid, pidfd: Some(pidfd), channel: ours, interrupts, terminal: None };
+    let newborn = Newborn { pid, pidfd: Some(pidfd), channel: ours, interrupts, terminal: None };
     newborn.place(birthplace, cgroup)?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
@@ -186,7 +185,12 @@ pub(super) fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birth
 
 impl<'a> Newborn<'a> {
     /// A process just cloned, which speaks on the other end of `channel`.
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a SignalFd) -> Self {
+    pub(super) fn new(
+        pid: Pid,
+        pidfd: OwnedFd,
+        channel: Channel,
+        interrupts: &'a SignalFd,
+    ) -> Self {
         Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
     }
 
@@ -204,7 +208,9 @@ impl<'a> Newborn<'a> {
     /// Says how readily the kernel kills it when memory is short.
     pub(super) fn set_oom_score(&self, procfs: &Procfs, score: Option<i32>) -> Result<()> {
         match score {
-            Some(score) => limits::set_oom_score_adj(procfs, self.pid, score).context("process.oomScoreAdj"),
+            Some(score) => {
+                limits::set_oom_score_adj(procfs, self.pid, score).context("process.oomScoreAdj")
+            }
             None => Ok(()),
         }
     }
@@ -241,7 +247,8 @@ impl<'a> Newborn<'a> {
                 ToParent::RunHooks => self.run_hooks(plan)?,
                 ToParent::Terminal(master) => self.terminal = Some(master),
                 ToParent::Listener(number) => {
-                    let listener = plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref());
+                    let listener =
+                        plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref());
                     let state = plan.state(Status::Creating, self.pid());
                     listener::hand_over(self.pidfd().as_fd(), self.pid(), number, listener, state)?;
                 }

@@ -148,7 +148,9 @@ enum Entered {
 fn try_cwd(process: &Process) -> Result<Entered> {
     match enter_cwd(&process.cwd) {
         Ok(()) => Ok(Entered::Yes),
-        Err(error) if matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM)) => Ok(Entered::NotYet),
+        Err(error) if matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM)) => {
+            Ok(Entered::NotYet)
+        }
         Err(error) => Err(error),
     }
 }
@@ -166,7 +168,9 @@ fn enter_cwd(cwd: &Path) -> Result<()> {
 fn verify_cwd() -> Result<()> {
     match getcwd() {
         Ok(path) if path.is_absolute() => Ok(()),
-        _ => Err(Error::new("process.cwd: current working directory is outside of container mount namespace root -- possible container breakout detected")),
+        _ => Err(Error::new(
+            "process.cwd: current working directory is outside of container mount namespace root -- possible container breakout detected",
+        )),
     }
 }
 
@@ -177,7 +181,8 @@ fn environment(process: &Process) -> Vec<String> {
     if home.is_some_and(|position| environment[position].len() > "HOME=".len()) {
         return environment;
     }
-    let home_entry = format!("HOME={}", home_of(process.user.uid).unwrap_or_else(|| "/".to_owned()));
+    let home_entry =
+        format!("HOME={}", home_of(process.user.uid).unwrap_or_else(|| "/".to_owned()));
     match home {
         Some(position) => environment[position] = home_entry,
         None => environment.push(home_entry),
@@ -187,7 +192,11 @@ fn environment(process: &Process) -> Vec<String> {
 
 /// The file is the image's: a pipe would block the open, a device or an endless file the read.
 fn home_of(uid: u32) -> Option<String> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open("/etc/passwd").ok()?;
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open("/etc/passwd")
+        .ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
     }
@@ -207,8 +216,7 @@ pub struct Program {
 /// Looks the program up, as the user who will execute it: the answer comes while `create` can still tell it.
 fn look_up(process: &Process, environment: &[String]) -> Result<Program> {
     let name = process.args.first().map(String::as_str).unwrap_or_default();
-    let path = find(name, environment)
-        .map_err(|error| error.context(format!("exec: {name:?}")))?;
+    let path = find(name, environment).map_err(|error| error.context(format!("exec: {name:?}")))?;
     let zero = |_| Error::refused("process.args, process.env: contain a null byte");
     Ok(Program {
         path: CString::new(path.as_os_str().as_bytes()).map_err(zero)?,
@@ -260,9 +268,13 @@ impl Program {
         let path = self.path.to_string_lossy();
         let error = Error::call(format!("exec {path}"), errno);
         match errno {
-            Errno::ENOEXEC => error.hint("is it built for this machine, and does a script start with #!"),
+            Errno::ENOEXEC => {
+                error.hint("is it built for this machine, and does a script start with #!")
+            }
             Errno::ENOENT => error.hint("the file is there: its interpreter or loader is not"),
-            Errno::EACCES => error.hint("is it on a noexec mount, or denied by AppArmor or SELinux"),
+            Errno::EACCES => {
+                error.hint("is it on a noexec mount, or denied by AppArmor or SELinux")
+            }
             _ => error,
         }
     }

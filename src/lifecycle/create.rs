@@ -90,7 +90,8 @@ pub(super) fn make<'a>(
 
     let mut record = provisional_record(&plan, &bundle, &host);
     let reservation = Store::new(&global.root).reserve(&record)?;
-    let cgroup = cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    let cgroup =
+        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
     let gate = match waits {
         Waits::ForStart => Gate::make(reservation.directory())?,
         Waits::ForUs => Gate::Channel,
