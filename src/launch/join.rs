@@ -5,7 +5,6 @@ use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
@@ -17,9 +16,10 @@ use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
-use crate::kernel::keyring::Keyring;
+use crate::kernel::keyring::Searchers;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, credentials, keyring, process, terminal};
 use crate::plan::process::Process;
 use crate::sys::clone::Birth;
@@ -31,8 +31,8 @@ pub struct Join {
     pub id: String,
     /// Which of init's namespaces are entered.
     pub namespaces: Vec<Namespace>,
-    /// Which session keyring the process has.
-    pub keyring: Keyring,
+    /// Who may search the container's session keyring; none when it keeps the caller's.
+    pub keyring: Option<Searchers>,
     /// What the process becomes.
     pub process: Process,
 }
@@ -49,7 +49,7 @@ pub struct Cradle<'a> {
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
-    pub interrupts: &'a SignalFd,
+    pub interrupts: &'a Signals,
 }
 
 /// Makes a process that joins the container of `cradle.init`.
@@ -122,7 +122,9 @@ fn to_ready(
 ) -> Result<Program> {
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
-    keyring::join(&join.keyring, &join.id)?;
+    if let Some(searchers) = join.keyring {
+        keyring::join_session(&join.id, searchers)?;
+    }
     enter(join, namespaces, cradle.init)?;
 
     hand_out_console(join, cradle.console_socket.as_ref(), channel)?;

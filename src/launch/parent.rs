@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use super::channel::Channel;
@@ -20,6 +19,7 @@ use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::process::Pidfd;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::signals::{self, Signals};
 use crate::kernel::{capabilities, devices, id_maps, limits, rootfs, seccomp};
 use crate::plan::Plan;
 use crate::spec::state::Status;
@@ -41,7 +41,7 @@ pub struct Cradle<'a> {
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the making of the container.
-    pub interrupts: &'a SignalFd,
+    pub interrupts: &'a Signals,
 }
 
 /// A process between its clone and its independence; dropped before that, it is killed.
@@ -51,7 +51,7 @@ pub struct Newborn<'a> {
     pid: Pid,
     pidfd: Option<Pidfd>,
     channel: Channel,
-    interrupts: &'a SignalFd,
+    interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
 }
 
@@ -189,7 +189,7 @@ impl<'a> Newborn<'a> {
         pid: Pid,
         pidfd: OwnedFd,
         channel: Channel,
-        interrupts: &'a SignalFd,
+        interrupts: &'a Signals,
     ) -> Self {
         Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
     }
@@ -279,18 +279,24 @@ impl<'a> Newborn<'a> {
     }
 
     fn wait_for_word(&self) -> Result<()> {
-        let mut fds = [
-            PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
-        ];
-        while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
-            if errno != Errno::EINTR {
-                return Err(Error::call("poll(launch channel)", errno));
+        loop {
+            let mut fds = [
+                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll(launch channel)", errno)),
             }
-        }
-        match fds[1].any() {
-            Some(true) => Err(interrupted(self.interrupts)),
-            _ => Ok(()),
+            while let Some(signal) = self.interrupts.next()? {
+                if signals::ends_a_program(signal) {
+                    let name = signals::name(signal);
+                    return Err(Error::new(format!("interrupted by {name}: the container was not made")));
+                }
+            }
+            if fds[0].any() == Some(true) {
+                return Ok(());
+            }
         }
     }
 
@@ -348,12 +354,4 @@ impl Drop for Newborn<'_> {
             let _ = pidfd.wait();
         }
     }
-}
-
-fn interrupted(interrupts: &SignalFd) -> Error {
-    let signal = interrupts.read_signal().ok().flatten().and_then(|info| {
-        nix::sys::signal::Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
-    });
-    let name = signal.map_or("a signal", nix::sys::signal::Signal::as_str);
-    Error::new(format!("interrupted by {name}: the container was not made"))
 }
