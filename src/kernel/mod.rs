@@ -16,6 +16,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
 pub mod no_new_privs;
+pub mod own_binary;
 pub mod process;
 pub mod procfs;
 pub mod rdt;

@@ -47,6 +47,78 @@ pub enum Keyring {
 }
 
 /// Makes a container that waits for `start`.
-pub fn create(_global: &Global, _options: &Options) -> Result<()> {
-    Err(Error::new("create is being built"))
+pub fn create(global: &Global, options: &Options) -> Result<()> {
+    let interrupts = interrupts::block()?;
+    if options.console_socket.is_none() {
+        refuse_unattended_terminal(options)?;
+    }
+    make(global, options, Waits::ForStart, &interrupts).map(drop)
+}
+
+/// What a container waits for once it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Another call of etui.
+    ForStart,
+    /// This one: its process stays our newborn.
+    ForUs,
+}
+
+/// A container that is made.
+#[derive(Debug)]
+pub(super) struct Made<'a> {
+    /// Its process, until it is let go.
+    pub init: Newborn<'a>,
+    /// Its cgroup.
+    pub cgroup: cgroup::Directory,
+    /// What it does.
+    pub plan: Plan,
+}
+
+/// Makes a container: everything below undoes itself unless all of it succeeds.
+pub(super) fn make<'a>(
+    global: &Global,
+    options: &Options,
+    waits: Waits,
+    interrupts: &'a SignalFd,
+) -> Result<Made<'a>> {
+    own_binary::keep_out_of_reach()?;
+    let bundle = Bundle::open(&options.bundle)?;
+    let host = Host::probe()?;
+    let plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
+    refuse_what_we_lack(global, options, &plan)?;
+
+    let mut record = provisional_record(&plan, &bundle, &host);
+    let reservation = Store::new(&global.root).reserve(&record)?;
+    let cgroup =
+        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    let gate = match waits {
+        Waits::ForStart => Gate::make(reservation.directory())?,
+        Waits::ForUs => Gate::Channel,
+    };
+    let mut init = parent::give_birth(
+        &plan,
+        Cradle {
+            cgroup: cgroup.directory(),
+            gate,
+            console_socket: sockets::connect(options.console_socket.as_deref())?,
+            preserve_fds: options.preserve_fds,
+            interrupts,
+        },
+    )?;
+    remember(&mut record, &init)?;
+    reservation.update(&record)?;
+    cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
+    cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    let filter = init.send_filter(plan.seccomp.as_ref())?;
+    seccomp_file::write(reservation.directory(), &filter)?;
+    init.attend(&plan, cgroup.directory())?;
+
+    sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
+    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    record.stage = Stage::Created;
+    init.commit()?;
+    reservation.commit(&record)?;
+    let cgroup = cgroup.commit();
+    Ok(Made { init, cgroup, plan })
 }

@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, CString, NulError};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
+
+use super::pidfd;
 
 /// An argument or environment list in the form the kernel takes, so that execve itself allocates nothing.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub struct Vector<'strings> {
 
 impl CStrings {
     /// Copies the strings; fails on one with a zero byte inside.
-    pub fn new<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Result<CStrings, NulError> {
+    pub fn new<S: AsRef<[u8]>>(strings: impl IntoIterator<Item = S>) -> Result<CStrings, NulError> {
         let strings = strings.into_iter().map(|string| CString::new(string.as_ref()));
         Ok(CStrings { strings: strings.collect::<Result<_, _>>()? })
     }
@@ -70,6 +72,12 @@ pub fn executed_path() -> Option<&'static CStr> {
     Some(unsafe { CStr::from_ptr(address as *const libc::c_char) })
 }
 
+/// Ends this process without running what is registered for an exit: that belongs to the process this one was cloned from.
+pub fn exit_at_once(status: i32) -> ! {
+    // SAFETY: the call ends the process; nothing is left to be unsound.
+    unsafe { libc::_exit(status) }
+}
+
 /// A program to run beside us.
 #[derive(Debug, Clone, Copy)]
 pub struct Spawn<'a> {
@@ -114,15 +122,7 @@ pub fn spawn(spawn: &Spawn<'_>) -> nix::Result<Child> {
             envp.pointers.as_ptr().cast(),
         )
     })?;
-    Ok(Child { pid: Pid::from_raw(pid), pidfd: open_pidfd(pid).ok() })
-}
-
-fn open_pidfd(pid: libc::pid_t) -> nix::Result<OwnedFd> {
-    // SAFETY: the call takes integers only.
-    let answer = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let descriptor = i32::try_from(answer).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    Ok(Child { pid: Pid::from_raw(pid), pidfd: pidfd::open(pid).ok() })
 }
 
 /// The functions of posix_spawn(3) answer an error number.
