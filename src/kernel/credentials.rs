@@ -1,8 +1,10 @@
 //! User, groups and umask of the calling thread (credentials(7)).
 
+use std::os::fd::AsFd;
+
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::sys::stat::{Mode, fstat, umask};
+use nix::unistd::{Gid, Uid, fchown, setgroups, setresgid, setresuid};
 
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
@@ -90,4 +92,34 @@ fn warn_of_denied(gids: &[u32]) {
     if !gids.is_empty() {
         warning::warn("process.user.additionalGids: ignored, the user namespace forbids setgroups");
     }
+}
+
+/// Becomes root of the user namespace just entered; its ids may be unlike the ones we came with.
+pub fn become_root() -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(gid, gid, gid).call(|| "setresgid(0)")?;
+    setresuid(uid, uid, uid)
+        .call(|| "setresuid(0)")
+        .map_err(|error| explain_unmapped(error, "user", 0))
+}
+
+/// Gives the standard streams to `user`, so that it can open /dev/stdout again. /dev/null belongs to everybody, and
+/// what can't change hands (a file of another user namespace, a read-only mount) stays as it is.
+pub fn own_stdio(user: &User) -> Result<()> {
+    let null = nix::sys::stat::stat("/dev/null").map(|null| null.st_rdev).ok();
+    for stream in
+        [&std::io::stdin().as_fd(), &std::io::stdout().as_fd(), &std::io::stderr().as_fd()]
+    {
+        let Ok(status) = fstat(stream) else { continue };
+        let is_null =
+            status.st_mode & libc::S_IFMT == libc::S_IFCHR && Some(status.st_rdev) == null;
+        if is_null || status.st_uid == user.uid {
+            continue;
+        }
+        match fchown(stream, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(status.st_gid))) {
+            Ok(()) | Err(Errno::EINVAL | Errno::EPERM | Errno::EROFS) => {}
+            other => other.call(|| format!("fchown(standard stream, {})", user.uid))?,
+        }
+    }
+    Ok(())
 }

@@ -154,7 +154,8 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
         false if namespaces.contains(&Namespace::User) => Some(Searchers::Others),
         false => Some(Searchers::User),
     };
-    let listener = config.seccomp.as_ref().filter(|seccomp| !seccomp.listener_path.as_os_str().is_empty());
+    let listener =
+        config.seccomp.as_ref().filter(|seccomp| !seccomp.listener_path.as_os_str().is_empty());
     Ok(Join {
         id: container.record.id.clone(),
         bundle: container.record.bundle.clone(),
@@ -217,9 +218,9 @@ fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
         (true, true, None) => Err(Error::refused(
             "cannot allocate tty if etui will detach without setting console socket",
         )),
-        (false, _, Some(_)) | (_, false, Some(_)) => Err(Error::refused(
-            "cannot use console socket if etui will not detach or allocate tty",
-        )),
+        (false, _, Some(_)) | (_, false, Some(_)) => {
+            Err(Error::refused("cannot use console socket if etui will not detach or allocate tty"))
+        }
         _ => Ok(()),
     }
 }
@@ -231,7 +232,9 @@ fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory>
     };
     let Some(below) = below else { return Directory::open(own) };
     if below.components().any(|component| component == Component::ParentDir) {
-        return Err(Error::refused(format!("--cgroup: {below:?} is not below the container's cgroup")));
+        return Err(Error::refused(format!(
+            "--cgroup: {below:?} is not below the container's cgroup"
+        )));
     }
     Directory::open(own.join(below.strip_prefix("/").unwrap_or(below))).context("--cgroup")
 }
