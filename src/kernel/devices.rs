@@ -69,7 +69,9 @@ pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
     };
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
         Err(Errno::EEXIST) => return Ok(()),
-        other => other.call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})")).with_context(intent)?,
+        other => other
+            .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
+            .with_context(intent)?,
     }
     if (node.uid, node.gid) == (0, 0) {
         return Ok(());
@@ -80,20 +82,23 @@ pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
         .with_context(intent)
 }
 
-/// A detached bind of the host's node at `path`, to be [`attach`]ed inside.
+/// A detached bind of the host's node at `path`, to be put inside by [`bind`].
 pub fn detached(path: &Path) -> Result<OwnedFd> {
     let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
-    let fd = nix::fcntl::open(path, flags, Mode::empty()).call(|| format!("open({path:?}, O_PATH)"))?;
+    let fd =
+        nix::fcntl::open(path, flags, Mode::empty()).call(|| format!("open({path:?}, O_PATH)"))?;
     mount_api::clone_tree(fd.as_fd(), c"", Reach::One)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
 }
 
-/// Puts a detached bind of a host's node at `path` below `root`.
-pub fn attach(root: BorrowedFd<'_>, path: &Path, node: BorrowedFd<'_>) -> Result<()> {
-    let target = safe_path::open_or_make(root, path, Missing::File)?;
-    mount_api::attach(node, target.as_fd())
-        .call(|| format!("move_mount({path:?})"))
-        .with_context(|| format!("device {}", path.display()))
+/// Binds the host's node at `path` to the same path below `root`, by a detached bind made beforehand where there is one.
+pub fn bind(root: BorrowedFd<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
+    let put = || {
+        let node = prepared.map_or_else(|| detached(path), Ok)?;
+        let target = safe_path::open_or_make(root, path, Missing::File)?;
+        mount_api::attach(node.as_fd(), target.as_fd()).call(|| format!("move_mount({path:?})"))
+    };
+    put().with_context(|| format!("device {}", path.display()))
 }
 
 /// Makes the links of /dev below `root`; what an image has under these names gives way only for `ptmx`.
@@ -135,7 +140,10 @@ fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
     }
 }
 
-fn parent_and_name<'path>(root: BorrowedFd<'_>, path: &'path Path) -> Result<(OwnedFd, &'path Path)> {
+fn parent_and_name<'path>(
+    root: BorrowedFd<'_>,
+    path: &'path Path,
+) -> Result<(OwnedFd, &'path Path)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::refused(format!("{}: not a path of a file", path.display())));
     };

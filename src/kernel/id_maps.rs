@@ -84,10 +84,8 @@ pub fn namespace_with(procfs: &Procfs, uids: &[IdMap], gids: &[IdMap]) -> Result
             exec::exit_at_once(0)
         }
         Birth::Parent { pid, pidfd } => {
-            let maps = Way::choose(uids, gids)
-                .and_then(|way| write(procfs, pid, uids, gids, way));
-            let namespace =
-                maps.and_then(|()| procfs.open_namespace(&format!("{pid}/ns"), "user"));
+            let maps = Way::choose(uids, gids).and_then(|way| write(procfs, pid, uids, gids, way));
+            let namespace = maps.and_then(|()| procfs.open_namespace(&format!("{pid}/ns"), "user"));
             drop(theirs);
             pidfd::wait(pidfd.as_fd()).call(|| format!("waitid({pid})"))?;
             namespace

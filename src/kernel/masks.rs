@@ -40,7 +40,8 @@ pub fn mask(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
 pub fn make_readonly(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
     for path in paths {
         if let Some(target) = safe_path::find(root, path)? {
-            bind_readonly(target.as_fd()).with_context(|| format!("make {} read-only", path.display()))?;
+            bind_readonly(target.as_fd())
+                .with_context(|| format!("make {} read-only", path.display()))?;
         }
     }
     Ok(())
@@ -49,18 +50,21 @@ pub fn make_readonly(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
 /// Makes the mount at `path` below `root`, itself and nothing below it, read-only.
 pub fn remount_readonly(root: BorrowedFd<'_>, path: &Path) -> Result<()> {
     let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
-    set_readonly(target.as_fd(), Reach::One).with_context(|| format!("make {} read-only", path.display()))
+    set_readonly(target.as_fd(), Reach::One)
+        .with_context(|| format!("make {} read-only", path.display()))
 }
 
 fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {
-    let copy = mount_api::clone_tree(target, c"", Reach::Recursive).call(|| "open_tree(OPEN_TREE_CLONE)")?;
+    let copy = mount_api::clone_tree(target, c"", Reach::Recursive)
+        .call(|| "open_tree(OPEN_TREE_CLONE)")?;
     set_readonly(copy.as_fd(), Reach::One)?;
     mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
 }
 
 fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
     let readonly = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
-    mount_api::mount_setattr(mount, readonly, None, reach).call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
+    mount_api::mount_setattr(mount, readonly, None, reach)
+        .call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
 }
 
 /// The first directory gets a new mount, the others copies of it: only what is attached can be copied before Linux 6.15.
@@ -82,7 +86,10 @@ fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Resul
 
 /// A tmpfs with room for its root alone. Kernels that count the root's inode as used from the start need two.
 fn empty_directory() -> Result<OwnedFd> {
-    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    let attributes = libc::MOUNT_ATTR_RDONLY
+        | libc::MOUNT_ATTR_NOSUID
+        | libc::MOUNT_ATTR_NODEV
+        | libc::MOUNT_ATTR_NOEXEC;
     let mount = |inodes| {
         let context = mount_api::fsopen(c"tmpfs")?;
         mount_api::fsconfig_string(context.as_fd(), c"nr_inodes", inodes)?;
@@ -99,12 +106,15 @@ fn empty_directory() -> Result<OwnedFd> {
 }
 
 fn null_device() -> Result<OwnedFd> {
-    let null = open("/dev/null", OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\"/dev/null\", O_PATH)")?;
+    let null =
+        open("/dev/null", OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+            .call(|| "open(\"/dev/null\", O_PATH)")?;
     let status = fstat(&null).call(|| "fstat(\"/dev/null\")")?;
     let character = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR;
     if !character || (major(status.st_rdev), minor(status.st_rdev)) != NULL_DEVICE {
-        return Err(Error::new("the host's /dev/null is not the null device (character device 1:3)"));
+        return Err(Error::new(
+            "the host's /dev/null is not the null device (character device 1:3)",
+        ));
     }
     Ok(null)
 }

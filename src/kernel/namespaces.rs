@@ -173,7 +173,9 @@ pub fn create_time(procfs: &Procfs, offsets: &[TimeOffset]) -> Result<()> {
         procfs
             .write("thread-self/timens_offsets", text.as_bytes())
             .map_err(|error| match error.errno() {
-                Some(nix::errno::Errno::ERANGE) => error.hint("an offset would move the clock below zero or too far"),
+                Some(nix::errno::Errno::ERANGE) => {
+                    error.hint("an offset would move the clock below zero or too far")
+                }
                 _ => error,
             })
             .context("linux.timeOffsets")?;

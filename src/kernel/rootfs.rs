@@ -90,11 +90,13 @@ fn pivot(root: BorrowedFd<'_>) -> Result<()> {
     let old = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .call(|| "open(\"/\")")?;
     fchdir(root).call(|| "fchdir(root)")?;
-    pivot_root(".", ".").call(|| "pivot_root(\".\", \".\")").map_err(|error| match error.errno() {
-        Some(nix::errno::Errno::EINVAL) => {
-            error.hint("a host whose own root is a ramdisk needs --no-pivot")
+    pivot_root(".", ".").call(|| "pivot_root(\".\", \".\")").map_err(|error| {
+        match error.errno() {
+            Some(nix::errno::Errno::EINVAL) => {
+                error.hint("a host whose own root is a ramdisk needs --no-pivot")
+            }
+            _ => error,
         }
-        _ => error,
     })?;
     fchdir(&old).call(|| "fchdir(old root)")?;
     // The old root must not tell its peers on the host that it is unmounted here.

@@ -100,7 +100,9 @@ fn make(root: BorrowedFd<'_>, path: &Path, missing: Missing) -> Result<Made> {
                 target.extend(&names[position + 1..]);
                 return Ok(Made::Redirected(target));
             }
-            Err(errno) => return Err(Error::call(format!("make {name:?}, a part of {path:?}"), errno)),
+            Err(errno) => {
+                return Err(Error::call(format!("make {name:?}, a part of {path:?}"), errno));
+            }
         }
     }
     Ok(Made::Opened(parent))
@@ -201,7 +203,8 @@ mod tests {
     fn a_loop_is_an_error() {
         let (dir, root) = tree();
         symlink("loop", dir.path().join("loop")).unwrap();
-        let error = open_or_make(root.as_fd(), Path::new("loop/x"), Missing::Directory).unwrap_err();
+        let error =
+            open_or_make(root.as_fd(), Path::new("loop/x"), Missing::Directory).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::ELOOP));
     }
 

@@ -50,8 +50,8 @@ impl Channel {
     /// Waits for one message, with the descriptors it carries; none when the other end is gone.
     pub fn receive(&self) -> Result<Option<Packet>> {
         let mut bytes = vec![0; LONGEST];
-        let received = socket::receive(self.socket.as_fd(), &mut bytes)
-            .call(|| "recvmsg(launch channel)")?;
+        let received =
+            socket::receive(self.socket.as_fd(), &mut bytes).call(|| "recvmsg(launch channel)")?;
         bytes.truncate(received.bytes);
         let packet = Packet { bytes, descriptors: received.descriptors };
         Ok((!packet.bytes.is_empty()).then_some(packet))

@@ -43,7 +43,8 @@ impl Gate {
             let path = directory.join(name);
             mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).call(|| format!("mkfifo({path:?})"))?;
             // Both directions: a pipe without the other end would not open, or read as ended.
-            open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).call(|| format!("open({path:?})"))
+            open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+                .call(|| format!("open({path:?})"))
         };
         Ok(Gate::Pipes { start: pipe(START)?, answer: pipe(ANSWER)? })
     }
@@ -113,7 +114,8 @@ pub fn release(directory: &Path) -> Result<()> {
     let Some(start) = open_start(directory)? else {
         return Err(Error::new("cannot start an already running container"));
     };
-    nix::fcntl::fcntl(&answer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).call(|| "fcntl(F_SETFL)")?;
+    nix::fcntl::fcntl(&answer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))
+        .call(|| "fcntl(F_SETFL)")?;
     File::from(start).write_all(b"s").call(|| "write(start gate)")?;
     let mut text = Vec::new();
     File::from(answer).read_to_end(&mut text).call(|| "read(start gate)")?;

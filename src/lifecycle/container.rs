@@ -1,13 +1,14 @@
 //! A container as the verbs find it: its record, and what is true of it now.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use serde::Serialize;
 
 use super::Global;
 use crate::error::Result;
+use crate::launch::start_gate;
 use crate::record::Record;
 use crate::record::status::{self, Facts};
 use crate::record::store::Store;
@@ -20,6 +21,31 @@ pub struct Container {
     pub record: Record,
     /// Its state directory.
     pub directory: PathBuf,
+}
+
+/// What `state` and `list` tell of a container: the state of the runtime-spec (runtime.md, "State") and what runc adds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// The version of the runtime-spec that the bundle asks for.
+    pub oci_version: String,
+    /// The container's id.
+    pub id: String,
+    /// Init's process id, as the host sees it; 0 when the container is stopped.
+    pub pid: i32,
+    /// Where the container is in its life.
+    pub status: Status,
+    /// The bundle's directory, absolute.
+    pub bundle: PathBuf,
+    /// The root file system's directory, absolute.
+    pub rootfs: PathBuf,
+    /// When it was made, RFC 3339 in UTC.
+    pub created: String,
+    /// The bundle's annotations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Who made it, by name or `#uid`; only `list` fills it in.
+    pub owner: String,
 }
 
 impl Container {
@@ -37,24 +63,27 @@ impl Container {
         };
         let facts = Facts {
             alive,
-            waiting_at_gate: alive && self.is_waiting_at_gate(),
+            waiting_at_gate: alive && start_gate::is_waiting(&self.directory)?,
             frozen: alive && self.is_frozen(),
         };
         Ok(status::status(&self.record, facts))
     }
 
-    /// Init's process id, 0 when the container is stopped.
-    pub fn pid_in(&self, status: Status) -> i32 {
-        if status == Status::Stopped { 0 } else { self.record.init_pid }
-    }
-
-    /// Init holds the start gate's socket open until it passes the gate: who can connect finds it waiting.
-    fn is_waiting_at_gate(&self) -> bool {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let Ok(address) = UnixAddr::new(&self.directory.join("start.sock")) else { return false };
-        socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
-            .and_then(|socket| socket::connect(socket.as_raw_fd(), &address))
-            .is_ok()
+    /// What `state` and `list` tell of it, at this moment.
+    pub fn describe(&self) -> Result<Description> {
+        let status = self.status()?;
+        let record = &self.record;
+        Ok(Description {
+            oci_version: record.oci_version.clone(),
+            id: record.id.clone(),
+            pid: if status == Status::Stopped { 0 } else { record.init_pid },
+            status,
+            bundle: record.bundle.clone(),
+            rootfs: record.config.rootfs.clone(),
+            created: record.created.clone(),
+            annotations: record.config.annotations.clone(),
+            owner: String::new(),
+        })
     }
 
     /// A cgroup that is on its way to be frozen counts as frozen: `cgroup.freeze` is what was asked for.

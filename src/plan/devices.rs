@@ -41,7 +41,9 @@ fn one(device: &Device) -> Result<Node> {
         u64::try_from(value).map_err(|_| Error::refused(format!("{field}: {value} is negative")))
     };
     let kind = match device.kind.as_str() {
-        "c" | "u" => NodeKind::Character(number("major", device.major)?, number("minor", device.minor)?),
+        "c" | "u" => {
+            NodeKind::Character(number("major", device.major)?, number("minor", device.minor)?)
+        }
         "b" => NodeKind::Block(number("major", device.major)?, number("minor", device.minor)?),
         "p" => NodeKind::Fifo,
         other => return Err(Error::refused(format!("type: {other:?} is none of c, u, b, p"))),

@@ -51,7 +51,9 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
         if mount.destination == Path::new("/dev") {
             match &mut mount.what {
                 What::Bind(_) => planned.brings_dev = true,
-                What::Filesystem(Filesystem { attr, .. }) if attr.set & libc::MOUNT_ATTR_RDONLY != 0 => {
+                What::Filesystem(Filesystem { attr, .. })
+                    if attr.set & libc::MOUNT_ATTR_RDONLY != 0 =>
+                {
                     attr.set &= !libc::MOUNT_ATTR_RDONLY;
                     planned.readonly_at_the_end.push(mount.destination.clone());
                 }
@@ -72,7 +74,9 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     } else if options.bind.is_some() || mount.kind == "bind" {
         What::Bind(bind(mount, &options, surroundings)?)
     } else if options.id_map.is_some() || mapped {
-        return Err(Error::refused("options idmap and ridmap, and mappings, are for bind mounts only"));
+        return Err(Error::refused(
+            "options idmap and ridmap, and mappings, are for bind mounts only",
+        ));
     } else if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
         cgroup(&options, surroundings)
     } else {
@@ -144,7 +148,10 @@ fn id_map(
         if mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty() {
             return Err(Error::refused("uidMappings and gidMappings: one without the other"));
         }
-        (super::namespaces::id_maps(&mount.uid_mappings), super::namespaces::id_maps(&mount.gid_mappings))
+        (
+            super::namespaces::id_maps(&mount.uid_mappings),
+            super::namespaces::id_maps(&mount.gid_mappings),
+        )
     } else {
         let (uids, gids) = surroundings.id_maps;
         if uids.is_empty() || gids.is_empty() {

@@ -36,7 +36,9 @@ fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<TimeOffset
         return Ok(Vec::new());
     }
     if !namespaces.creates(Namespace::Time) {
-        return Err(Error::refused("linux.timeOffsets: needs a new time namespace, not a joined one or none"));
+        return Err(Error::refused(
+            "linux.timeOffsets: needs a new time namespace, not a joined one or none",
+        ));
     }
     linux
         .time_offsets

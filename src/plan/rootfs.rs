@@ -10,7 +10,8 @@ use crate::kernel::rootfs::{Access, Rootfs, Switch};
 use crate::spec::Spec;
 
 /// What a mount namespace starts with unless asked otherwise: the host's events come in, none go out.
-const DEFAULT: Propagation = Propagation { flag: MsFlags::MS_SLAVE.bits(), reach: Reach::Recursive };
+const DEFAULT: Propagation =
+    Propagation { flag: MsFlags::MS_SLAVE.bits(), reach: Reach::Recursive };
 
 /// Plans the root file system.
 pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
@@ -25,7 +26,9 @@ pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
     if switch == Switch::MoveAndChroot
         && final_propagation.is_some_and(|asked| asked.flag == MsFlags::MS_PRIVATE.bits())
     {
-        return Err(Error::refused("linux.rootfsPropagation: private can't be had with --no-pivot"));
+        return Err(Error::refused(
+            "linux.rootfsPropagation: private can't be had with --no-pivot",
+        ));
     }
     Ok(Rootfs {
         path: bundle.join(&root.path),

@@ -101,7 +101,14 @@ fn fsconfig(
     // SAFETY: key and value are null or C strings of this module's callers, which outlive the call; the commands used
     // take nothing else.
     let result = unsafe {
-        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0 as libc::c_int)
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            command,
+            key,
+            value,
+            0 as libc::c_int,
+        )
     };
     Errno::result(result).map(drop)
 }

@@ -17,8 +17,9 @@ pub(super) fn detached(bind: &Bind) -> Result<OwnedFd> {
     match strict {
         Err(error) if error.errno() == Some(Errno::EPERM) => {
             let unlocked = MountAttr { clear: bind.cleared_by_name, ..bind.attr };
-            set_attr(copy.as_fd(), unlocked, Reach::One)
-                .map_err(|error| error.hint("the source mount has flags that are locked in this user namespace"))?;
+            set_attr(copy.as_fd(), unlocked, Reach::One).map_err(|error| {
+                error.hint("the source mount has flags that are locked in this user namespace")
+            })?;
         }
         other => other?,
     }

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::{
-    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, fstat, fstatat, mkdirat,
-    mknodat, utimensat,
+    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, fstat, fstatat,
+    mkdirat, mknodat, utimensat,
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
@@ -29,7 +29,8 @@ pub(super) fn copy(root: BorrowedFd<'_>, destination: &Path, mount: BorrowedFd<'
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let source = safe_path::open(root, destination, flags, Links::FollowInside)?;
-    let target = openat(mount, c".", flags | OFlag::O_CLOEXEC, Mode::empty()).call(|| "open tmpfs")?;
+    let target =
+        openat(mount, c".", flags | OFlag::O_CLOEXEC, Mode::empty()).call(|| "open tmpfs")?;
     let status = fstat(&source).call(|| "fstat")?;
     copy_directory(source, target.as_fd(), 0).context("copy up (tmpcopyup)")?;
     own(target.as_fd(), &status)
@@ -50,7 +51,12 @@ fn copy_directory(source: OwnedFd, target: BorrowedFd<'_>, depth: usize) -> Resu
     Ok(())
 }
 
-fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<()> {
+fn copy_entry(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    name: &CStr,
+    depth: usize,
+) -> Result<()> {
     let status = fstatat(source, name, AtFlags::AT_SYMLINK_NOFOLLOW).call(|| "fstatat")?;
     let nofollow = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
@@ -63,7 +69,8 @@ fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth
             own(to.as_fd(), &status)
         }
         SFlag::S_IFREG => {
-            let from = openat(source, name, nofollow | OFlag::O_RDONLY, Mode::empty()).call(|| "openat")?;
+            let from = openat(source, name, nofollow | OFlag::O_RDONLY, Mode::empty())
+                .call(|| "openat")?;
             let flags = nofollow | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let to = openat(target, name, flags, Mode::S_IRUSR).call(|| "openat")?;
             copy_bytes(from.as_fd(), to.as_fd())?;
@@ -77,7 +84,8 @@ fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth
         kind => {
             mknodat(target, name, kind, Mode::S_IRUSR, status.st_rdev).call(|| "mknodat")?;
             own_by_name(target, name, &status)?;
-            fchmodat(target, name, permissions(&status), FchmodatFlags::FollowSymlink).call(|| "fchmodat")
+            fchmodat(target, name, permissions(&status), FchmodatFlags::FollowSymlink)
+                .call(|| "fchmodat")
         }
     }
 }
@@ -89,17 +97,20 @@ fn copy_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn own(fd: BorrowedFd<'_>, status: &FileStat) -> Result<()> {
-    fchown(fd, Some(Uid::from_raw(status.st_uid)), Some(Gid::from_raw(status.st_gid))).call(|| "fchown")?;
+    fchown(fd, Some(Uid::from_raw(status.st_uid)), Some(Gid::from_raw(status.st_gid)))
+        .call(|| "fchown")?;
     fchmod(fd, permissions(status)).call(|| "fchmod")
 }
 
 /// The times of a link or node are kept too; those of files and directories change with the copy, as with cp(1).
 fn own_by_name(directory: BorrowedFd<'_>, name: &CStr, status: &FileStat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
-    fchownat(directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW).call(|| "fchownat")?;
+    fchownat(directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+        .call(|| "fchownat")?;
     let accessed = TimeSpec::new(status.st_atime, status.st_atime_nsec);
     let modified = TimeSpec::new(status.st_mtime, status.st_mtime_nsec);
-    utimensat(directory, name, &accessed, &modified, UtimensatFlags::NoFollowSymlink).call(|| "utimensat")
+    utimensat(directory, name, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
+        .call(|| "utimensat")
 }
 
 fn permissions(status: &FileStat) -> Mode {

@@ -26,7 +26,11 @@ const NAMED_SUPER_BLOCK_FLAGS: &[(MsFlags, &CStr)] = &[
 ];
 
 /// Mounts a new instance of `filesystem` on `destination`.
-pub(super) fn attach(tree: &mut Tree, destination: &Path, filesystem: &Filesystem) -> Result<OwnedFd> {
+pub(super) fn attach(
+    tree: &mut Tree,
+    destination: &Path,
+    filesystem: &Filesystem,
+) -> Result<OwnedFd> {
     if needs_mount_2(filesystem) {
         return mount_2(tree, destination, filesystem);
     }
@@ -72,7 +76,8 @@ pub(super) fn attach_cgroup(
 fn new_cgroup_mount(attr: MountAttr) -> Result<OwnedFd> {
     let context = mount_api::fsopen(c"cgroup2").call(|| "fsopen(\"cgroup2\")")?;
     set_string(context.as_fd(), c"source", c"cgroup")?;
-    mount_api::fsconfig_create(context.as_fd()).call(|| "fsconfig(cgroup2, FSCONFIG_CMD_CREATE)")?;
+    mount_api::fsconfig_create(context.as_fd())
+        .call(|| "fsconfig(cgroup2, FSCONFIG_CMD_CREATE)")?;
     mount_api::fsmount(context.as_fd(), attr.set).call(|| "fsmount(\"cgroup2\")")
 }
 
@@ -86,7 +91,9 @@ fn configure(filesystem: &Filesystem, mode: Option<CString>) -> Result<OwnedFd> 
     let context = mount_api::fsopen(&filesystem.kind)
         .call(|| format!("fsopen({:?})", filesystem.kind))
         .map_err(|error| match error.errno() {
-            Some(Errno::ENODEV) => error.hint("the kernel knows no such file system (see /proc/filesystems)"),
+            Some(Errno::ENODEV) => {
+                error.hint("the kernel knows no such file system (see /proc/filesystems)")
+            }
             _ => error,
         })?;
     let fd = context.as_fd();
@@ -151,7 +158,11 @@ fn explain(error: Error, filesystem: &Filesystem) -> Error {
 }
 
 /// A tmpfs without `mode=` takes the mode of the directory it covers.
-fn inherited_mode(tree: &Tree, destination: &Path, filesystem: &Filesystem) -> Result<Option<CString>> {
+fn inherited_mode(
+    tree: &Tree,
+    destination: &Path,
+    filesystem: &Filesystem,
+) -> Result<Option<CString>> {
     let named = filesystem.options.iter().any(|option| option.key.as_c_str() == c"mode");
     if filesystem.kind.as_c_str() != c"tmpfs" || named {
         return Ok(None);
@@ -195,7 +206,9 @@ fn call_mount_2(filesystem: &Filesystem, target: BorrowedFd<'_>, flags: MsFlags)
         flags,
         Some(data.as_slice()),
     )
-    .call(|| format!("mount({:?}, {flags:?}, {:?})", filesystem.kind, String::from_utf8_lossy(&data)))
+    .call(|| {
+        format!("mount({:?}, {flags:?}, {:?})", filesystem.kind, String::from_utf8_lossy(&data))
+    })
 }
 
 fn mount_2_flags(filesystem: &Filesystem) -> MsFlags {

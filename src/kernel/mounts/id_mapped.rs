@@ -15,10 +15,17 @@ pub(super) fn apply(mount: BorrowedFd<'_>, id_map: &MountIdMap) -> Result<()> {
     let procfs = Procfs::open()?;
     let user_namespace = id_maps::namespace_with(&procfs, &id_map.uids, &id_map.gids)
         .context("id maps of the mount")?;
-    mount_api::mount_setattr(mount, MountAttr::default(), Some(user_namespace.as_fd()), id_map.reach)
-        .call(|| format!("mount_setattr(MOUNT_ATTR_IDMAP, {:?})", id_map.reach))
-        .map_err(|error| match error.errno() {
-            Some(Errno::EINVAL) => error.hint("the source's file system does not support id-mapped mounts on this kernel"),
-            _ => error,
-        })
+    mount_api::mount_setattr(
+        mount,
+        MountAttr::default(),
+        Some(user_namespace.as_fd()),
+        id_map.reach,
+    )
+    .call(|| format!("mount_setattr(MOUNT_ATTR_IDMAP, {:?})", id_map.reach))
+    .map_err(|error| match error.errno() {
+        Some(Errno::EINVAL) => {
+            error.hint("the source's file system does not support id-mapped mounts on this kernel")
+        }
+        _ => error,
+    })
 }

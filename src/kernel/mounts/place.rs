@@ -34,7 +34,8 @@ pub(super) fn bind(tree: &mut Tree, destination: &Path, mount: OwnedFd) -> Resul
     let missing = if directory { Missing::Directory } else { Missing::File };
     let target = safe_path::open_or_make(tree.root(), destination, missing)?;
     if directory != is_directory(&target)? {
-        let (source, target) = if directory { ("directory", "file") } else { ("file", "directory") };
+        let (source, target) =
+            if directory { ("directory", "file") } else { ("file", "directory") };
         return Err(Error::call(
             format!("a {source} can't be bound on {destination:?}, a {target}"),
             Errno::ENOTDIR,
@@ -92,11 +93,17 @@ fn put(tree: &mut Tree, target: OwnedFd, mount: OwnedFd, destination: &Path) -> 
     Ok(mount)
 }
 
-fn refuse_to_cover_proc(target: &OwnedFd, destination: &Path, mount: Option<&OwnedFd>) -> Result<()> {
+fn refuse_to_cover_proc(
+    target: &OwnedFd,
+    destination: &Path,
+    mount: Option<&OwnedFd>,
+) -> Result<()> {
     if !on_procfs(target)? || COVERABLE_IN_PROC.iter().any(|path| destination == Path::new(path)) {
         return Ok(());
     }
-    if destination == Path::new("/proc") && mount.is_some_and(|mount| on_procfs(mount).unwrap_or(false)) {
+    if destination == Path::new("/proc")
+        && mount.is_some_and(|mount| on_procfs(mount).unwrap_or(false))
+    {
         return Ok(());
     }
     Err(Error::refused(format!(
