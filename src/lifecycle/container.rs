@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use serde::Serialize;
 
 use super::Global;
 use crate::error::Result;
+use crate::launch::start_gate;
 use crate::record::Record;
 use crate::record::status::{self, Facts};
 use crate::record::store::Store;
@@ -64,7 +63,7 @@ impl Container {
         };
         let facts = Facts {
             alive,
-            waiting_at_gate: alive && self.is_waiting_at_gate(),
+            waiting_at_gate: alive && start_gate::is_waiting(&self.directory)?,
             frozen: alive && self.is_frozen(),
         };
         Ok(status::status(&self.record, facts))
@@ -77,7 +76,7 @@ impl Container {
         Ok(Description {
             oci_version: record.oci_version.clone(),
             id: record.id.clone(),
-            pid: if status == Status::Stopped { 0 } else { record.init_pid },
+            pid: self.pid_in(status),
             status,
             bundle: record.bundle.clone(),
             rootfs: record.config.rootfs.clone(),
@@ -87,13 +86,9 @@ impl Container {
         })
     }
 
-    /// Init holds the start gate's socket open until it passes the gate: who can connect finds it waiting.
-    fn is_waiting_at_gate(&self) -> bool {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let Ok(address) = UnixAddr::new(&self.directory.join("start.sock")) else { return false };
-        socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
-            .and_then(|socket| socket::connect(socket.as_raw_fd(), &address))
-            .is_ok()
+    /// Init's process id, 0 when the container is stopped.
+    pub fn pid_in(&self, status: Status) -> i32 {
+        if status == Status::Stopped { 0 } else { self.record.init_pid }
     }
 
     /// A cgroup that is on its way to be frozen counts as frozen: `cgroup.freeze` is what was asked for.
