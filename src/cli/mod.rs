@@ -8,6 +8,7 @@ mod grammar;
 mod help;
 mod log;
 mod parse;
+mod processes;
 mod reports;
 mod resources;
 mod signal;

@@ -147,7 +147,7 @@ impl Plan {
             seccomp: linux.seccomp.as_ref().map(seccomp::profile).transpose()?,
             hooks: hooks::plan(spec.hooks.as_ref())?,
             limits: resources::limits(&resources, host)?,
-            device_filter: resources::device_filter(&resources, &linux.devices, host)?,
+            device_filter: resources::device_filter(&linux, host)?,
             cgroup,
             namespaces,
             uid_map,
