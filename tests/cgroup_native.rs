@@ -122,7 +122,7 @@ fn the_root_of_the_tree_is_refused() {
 #[test]
 fn a_controller_that_the_tree_lacks_is_named_with_its_field() {
     let scratch = Scratch::new("controller");
-    let limits = Limits(vec![Limit::new("linux.resources.x", "no_such_controller.max", 1)]);
+    let limits = Limits(vec![Limit::new("linux.resources.x", "no_such_controller.max", "1")]);
     let error = cgroupfs::create(&scratch.mount, &scratch.path(), &[], &limits).unwrap_err();
     let error = error.to_string();
     assert!(
@@ -140,7 +140,7 @@ fn a_controller_of_the_tree_is_handed_down_two_levels() {
         return;
     };
     let scratch = Scratch::new("handed");
-    let limits = Limits(vec![Limit::new("linux.resources.x", format!("{controller}.x"), 1)]);
+    let limits = Limits(vec![Limit::new("linux.resources.x", format!("{controller}.x"), "1")]);
     let new =
         cgroupfs::create(&scratch.mount, &scratch.path(), &host.controllers, &limits).unwrap();
     let available = new.directory().read("cgroup.controllers").unwrap();
@@ -190,10 +190,10 @@ fn lists_the_processes_of_sub_cgroups_too() {
 fn a_unified_key_that_no_kernel_knows_is_an_error_that_names_it() {
     let scratch = Scratch::new("unified");
     let new = scratch.create().unwrap();
-    let limits = Limits(vec![Limit::new("linux.resources.unified", "cgroup.nonsense", 1)]);
+    let limits = Limits(vec![Limit::new("linux.resources.unified", "cgroup.nonsense", "1")]);
     let error = limits::apply(new.directory(), &limits).unwrap_err().to_string();
     assert!(error.starts_with("linux.resources.unified: write("), "{error}");
-    let limits = Limits(vec![Limit::new("linux.resources.unified", "cgroup.max.depth", 3)]);
+    let limits = Limits(vec![Limit::new("linux.resources.unified", "cgroup.max.depth", "3")]);
     limits::apply(new.directory(), &limits).unwrap();
     assert_eq!(new.directory().read("cgroup.max.depth").unwrap(), "3\n");
 }

@@ -1,1 +1,287 @@
-//! Inside: the ordered steps to Ready, then to execve.
+//! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
+//! in the plan, which it has from its parent with the rest of its memory.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::unistd::{getpid, setdomainname, sethostname, setsid};
+
+use super::channel::Channel;
+use super::messages::{ToInit, ToParent};
+use super::payload::{self, Entered, Program};
+use super::start_gate::Gate;
+use crate::error::{Call, Context, Error, Result};
+use crate::hooks;
+use crate::kernel::credentials::OldGroups;
+use crate::kernel::devices::{self, Making};
+use crate::kernel::mounts::{self, Prepared, Tree};
+use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::safe_path::{self, Missing};
+use crate::kernel::seccomp::Filter;
+use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::plan::Plan;
+use crate::spec::state::Status;
+
+/// What init has from its parent besides the plan: descriptors.
+#[derive(Debug)]
+pub struct Inheritance {
+    /// The host's procfs, verified.
+    pub procfs: Procfs,
+    /// Where it waits for `start`.
+    pub gate: Gate,
+    /// Namespaces to join, but for those its parent has joined on its behalf.
+    pub joins: Vec<(Namespace, OwnedFd)>,
+    /// The root's tree, where init may not make it.
+    pub root: Option<OwnedFd>,
+    /// For each mount, a detached one where init may not make it.
+    pub mounts: Vec<Prepared>,
+    /// Binds of the host's device nodes, where init may not make nodes.
+    pub devices: Vec<(PathBuf, OwnedFd)>,
+    /// Where the terminal's master goes; to the parent when there is none.
+    pub console_socket: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program inherits.
+    pub preserve_fds: u32,
+}
+
+/// Lives init's life; returns only a failure's exit code.
+pub fn live(plan: &Plan, inheritance: Inheritance, channel: Channel) -> i32 {
+    match to_ready(plan, inheritance, &channel) {
+        Ok(ready) => to_execve(plan, ready, channel),
+        Err(error) => {
+            // A parent that is gone can't be told.
+            let _ = ToParent::Failed(error).send(&channel);
+            1
+        }
+    }
+}
+
+/// What is left to do when all that can fail has been done.
+struct Ready {
+    program: Program,
+    gate: Gate,
+}
+
+fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<Ready> {
+    let Inheritance { procfs, gate, joins, root, mounts, devices, console_socket, preserve_fds } =
+        inheritance;
+
+    become_root_of_user_namespace(plan, channel)?;
+    process::forbid_inspection()?;
+    lead_session(plan)?;
+    enter_namespaces(plan, &joins, &procfs)?;
+    raise_loopback(plan)?;
+
+    let mut tree = rootfs::attach(&plan.rootfs, root)?;
+    attach_mounts(plan, &mut tree, mounts)?;
+    fill_dev(plan, &tree, &devices)?;
+    make_cwd(plan, &tree)?;
+
+    let filter = receive_filter(channel)?;
+    run_hooks_before_pivot(plan, channel, &tree)?;
+    masks::make_readonly(tree.root(), &plan.readonly_paths)?;
+    masks::mask(tree.root(), &plan.masked_paths)?;
+    let console = open_console(plan, &tree)?;
+    rootfs::enter(&tree, plan.rootfs.switch)?;
+
+    hand_out_console(plan, console, console_socket, channel)?;
+    set_names(plan)?;
+    payload::set_labels(&procfs, &plan.process)?;
+    sysctl::write(&procfs, &plan.sysctls)?;
+    seal_root(plan, &tree)?;
+    payload::set_attributes(&plan.process)?;
+    payload::reset_signals()?;
+
+    let tree = ManuallyDrop::new(tree);
+    let _ = (&tree, ManuallyDrop::new(joins), ManuallyDrop::new(devices));
+    let mut ours = vec![channel.as_fd(), procfs.as_fd()];
+    ours.extend(gate.descriptors());
+    payload::close_descriptors(preserve_fds, &ours)?;
+
+    // Without no_new_privs only CAP_SYS_ADMIN may load a filter: it must come before that is given up.
+    let (early, late) = match plan.process.no_new_privileges {
+        true => (None, filter),
+        false => (filter, None),
+    };
+    payload::load(early.as_ref(), channel)?;
+    let entered = payload::try_cwd(&plan.process)?;
+    payload::become_user(&procfs, &plan.process, OldGroups::Replace)?;
+    drop(procfs);
+    match entered {
+        Entered::NotYet => payload::enter_cwd(&plan.process.cwd)?,
+        Entered::Yes => payload::verify_cwd()?,
+    }
+    let program = payload::look_up(&plan.process, &payload::environment(&plan.process))?;
+    payload::load(late.as_ref(), channel)?;
+    Ok(Ready { program, gate })
+}
+
+fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
+    let passed = ToParent::Ready
+        .send(&channel)
+        .and_then(|()| ToInit::Committed.wait(&channel))
+        .and_then(|()| ready.gate.pass(channel));
+    let Ok(mut reporter) = passed else { return 1 };
+    let error = match run_start_container_hooks(plan) {
+        Ok(()) => ready.program.execute(),
+        Err(error) => error,
+    };
+    reporter.fail(error);
+    1
+}
+
+/// A new user namespace starts with all rights and no ids: its root is whom the maps say, once they are written.
+fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
+    if plan.namespaces.creates(Namespace::User) {
+        ToInit::IdsMapped.wait(channel)?;
+    }
+    if plan.namespaces.separates(Namespace::User) {
+        credentials::become_root().context("become root of the user namespace")?;
+    }
+    Ok(())
+}
+
+/// No terminal of the caller's, no keys of the caller's.
+fn lead_session(plan: &Plan) -> Result<()> {
+    setsid().call(|| "setsid()")?;
+    keyring::join(&plan.keyring, &plan.id)
+}
+
+/// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
+/// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
+fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs) -> Result<()> {
+    let (mount, others): (Vec<_>, Vec<_>) =
+        joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
+    for (namespace, fd) in others {
+        namespaces::join(*namespace, fd.as_fd())?;
+    }
+    if plan.namespaces.creates(Namespace::Time) {
+        namespaces::create_time(procfs, &plan.namespaces.time_offsets)?;
+    }
+    let last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
+    namespaces::create(last)?;
+    for (namespace, fd) in mount {
+        namespaces::join(*namespace, fd.as_fd())?;
+    }
+    Ok(())
+}
+
+/// A new network namespace has its loopback interface down.
+fn raise_loopback(plan: &Plan) -> Result<()> {
+    match plan.namespaces.creates(Namespace::Network) {
+        true => net_devices::raise_loopback(),
+        false => Ok(()),
+    }
+}
+
+fn attach_mounts(plan: &Plan, tree: &mut Tree, prepared: Vec<Prepared>) -> Result<()> {
+    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    for (mount, prepared) in plan.mounts.iter().zip(prepared) {
+        mounts::attach(tree, mount, prepared)?;
+    }
+    Ok(())
+}
+
+/// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.
+fn fill_dev(plan: &Plan, tree: &Tree, bound: &[(PathBuf, OwnedFd)]) -> Result<()> {
+    let Some(dev) = &plan.dev else { return Ok(()) };
+    match dev.making {
+        Making::Node => dev.nodes.iter().try_for_each(|node| devices::make(tree.root(), node))?,
+        Making::Bind => {
+            for (path, node) in bound {
+                devices::attach(tree.root(), path, node.as_fd())?;
+            }
+        }
+    }
+    devices::link_dev(tree.root(), dev.ptmx)
+}
+
+/// As runc does, a working directory that the image lacks is made.
+fn make_cwd(plan: &Plan, tree: &Tree) -> Result<()> {
+    safe_path::open_or_make(tree.root(), &plan.process.cwd, Missing::Directory)
+        .map(drop)
+        .context("process.cwd")
+}
+
+fn receive_filter(channel: &Channel) -> Result<Option<Filter>> {
+    let bytes = ToInit::wait_filter(channel)?;
+    if bytes.is_empty() { Ok(None) } else { Filter::from_bytes(&bytes).map(Some) }
+}
+
+/// The namespaces are there and the root is not entered: prestart and createRuntime run outside, then createContainer
+/// inside, each seeing the process id its side knows.
+fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result<()> {
+    if plan.hooks.run_outside_before_pivot() {
+        ToParent::RunHooks.send(channel)?;
+        ToInit::HooksRan.wait(channel)?;
+    }
+    if plan.hooks.create_container.is_empty() {
+        return Ok(());
+    }
+    nix::unistd::fchdir(tree.root()).call(|| "fchdir(root)")?;
+    let state = plan.state(Status::Creating, getpid().as_raw());
+    run_hooks("createContainer", &plan.hooks.create_container, &state)
+}
+
+/// In the container, as its user, with its environment where a hook has none of its own.
+fn run_start_container_hooks(plan: &Plan) -> Result<()> {
+    if plan.hooks.start_container.is_empty() {
+        return Ok(());
+    }
+    let state = plan.state(Status::Created, getpid().as_raw());
+    let mut hooks = plan.hooks.start_container.clone();
+    for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
+        hook.env.clone_from(&plan.process.env);
+    }
+    run_hooks("startContainer", &hooks, &state)
+}
+
+fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::State) -> Result<()> {
+    let state = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
+    hooks::run_all(point, hooks, &state)
+}
+
+/// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.
+fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
+    let Some(wanted) = &plan.process.terminal else { return Ok(None) };
+    let pty = terminal::open(tree.root(), wanted).context("process.terminal")?;
+    terminal::bind_console(tree.root(), &pty).context("/dev/console")?;
+    Ok(Some(pty))
+}
+
+/// The master goes out; the slave becomes the standard streams and the session's terminal. Without a terminal the
+/// streams the caller gave are handed to the process's user.
+fn hand_out_console(
+    plan: &Plan,
+    console: Option<terminal::Pty>,
+    socket: Option<OwnedFd>,
+    channel: &Channel,
+) -> Result<()> {
+    let Some(pty) = console else { return payload::own_stdio(&plan.process) };
+    let terminal::Pty { master, slave, .. } = &pty;
+    terminal::give_to(slave.as_fd(), plan.process.user.uid)?;
+    match &socket {
+        Some(socket) => terminal::send_master(socket.as_fd(), &pty)?,
+        None => ToParent::Terminal(master.try_clone().call(|| "dup")?).send(channel)?,
+    }
+    terminal::become_streams(slave.as_fd())
+}
+
+fn set_names(plan: &Plan) -> Result<()> {
+    if let Some(name) = &plan.hostname {
+        sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
+    }
+    if let Some(name) = &plan.domainname {
+        setdomainname(name).call(|| format!("setdomainname({name:?})")).context("domainname")?;
+    }
+    Ok(())
+}
+
+/// What had to stay writable until now.
+fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
+    for path in &plan.readonly_at_the_end {
+        masks::remount_readonly(tree.root(), path)?;
+    }
+    rootfs::seal(&plan.rootfs)
+}

@@ -1,6 +1,6 @@
 //! What parent and init say to each other; `launch/mod.rs` draws in which order. Knows no transport.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use super::channel::{Channel, Packet};
 use crate::error::{Error, Result};
@@ -27,8 +27,8 @@ pub enum ToParent {
     RunHooks,
     /// The master of its terminal.
     Terminal(OwnedFd),
-    /// The listener of its system call filter.
-    Listener(OwnedFd),
+    /// The listener of its system call filter, by its number in init.
+    Listener(RawFd),
     /// All that can fail has been done.
     Ready,
     /// The gate is passed; what follows on this descriptor is its end, when the program executes, or a failure.
@@ -90,9 +90,7 @@ impl ToParent {
     /// Says it.
     pub fn send(&self, channel: &Channel) -> Result<()> {
         match self {
-            ToParent::Terminal(fd) | ToParent::Listener(fd) => {
-                channel.send(&self.bytes(), &[fd.as_fd()])
-            }
+            ToParent::Terminal(master) => channel.send(&self.bytes(), &[master.as_fd()]),
             _ => channel.send(&self.bytes(), &[]),
         }
     }
@@ -102,7 +100,7 @@ impl ToParent {
         match self {
             ToParent::RunHooks => b"h".to_vec(),
             ToParent::Terminal(_) => b"t".to_vec(),
-            ToParent::Listener(_) => b"l".to_vec(),
+            ToParent::Listener(number) => format!("l{number}").into_bytes(),
             ToParent::Ready => b"r".to_vec(),
             ToParent::Passed => b"p".to_vec(),
             ToParent::Failed(error) => {
@@ -126,7 +124,10 @@ impl ToParent {
             (b"r", None) => Ok(ToParent::Ready),
             (b"p", None) => Ok(ToParent::Passed),
             (b"t", Some(master)) => Ok(ToParent::Terminal(master)),
-            (b"l", Some(listener)) => Ok(ToParent::Listener(listener)),
+            ([b'l', number @ ..], None) => {
+                let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+                number.map(ToParent::Listener).ok_or_else(|| out_of_order("a garbled listener"))
+            }
             ([b'e', error @ ..], None) => Ok(ToParent::Failed(
                 serde_json::from_slice(error).unwrap_or_else(|_| out_of_order("a garbled failure")),
             )),

@@ -45,11 +45,11 @@ pub enum Otherwise {
 
 impl Write {
     /// A write that must succeed.
-    pub fn new(field: impl Into<String>, file: impl Into<String>, text: impl ToString) -> Self {
+    pub fn new(field: impl Into<String>, file: impl Into<String>, text: impl Into<String>) -> Self {
         Write {
             field: field.into(),
             file: file.into(),
-            text: text.to_string(),
+            text: text.into(),
             otherwise: Otherwise::Fail,
         }
     }
@@ -131,7 +131,7 @@ mod tests {
         let (_directory, cgroup) = cgroup(&["pids.max", "cpu.max"]);
         let limits = Limits(vec![
             Write::new("linux.resources.cpu.quota", "cpu.max", "50000 100000"),
-            Write::new("linux.resources.pids.limit", "pids.max", 32),
+            Write::new("linux.resources.pids.limit", "pids.max", "32"),
         ]);
         apply(&cgroup, &limits).unwrap();
         assert_eq!(cgroup.read("cpu.max").unwrap(), "50000 100000");
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn an_error_names_the_field_the_file_and_the_text() {
         let (directory, cgroup) = cgroup(&[]);
-        let limits = Limits(vec![Write::new("linux.resources.memory.limit", "memory.max", 4096)]);
+        let limits = Limits(vec![Write::new("linux.resources.memory.limit", "memory.max", "4096")]);
         let message = apply(&cgroup, &limits).unwrap_err().to_string();
         let call = format!("write({:?}, \"4096\")", directory.path().join("memory.max"));
         assert_eq!(
@@ -156,12 +156,12 @@ mod tests {
     #[test]
     fn takes_the_way_out_only_where_one_is_given() {
         let (_directory, cgroup) = cgroup(&["io.weight"]);
-        let without = Write::new("swap", "memory.swap.max", 0);
+        let without = Write::new("swap", "memory.swap.max", "0");
         apply(&cgroup, &Limits(vec![without.clone()])).unwrap_err();
         apply(&cgroup, &Limits(vec![without.or(Otherwise::PassOverMissing)])).unwrap();
 
         let instead = Otherwise::Instead { file: "io.weight".into(), text: "4950".into() };
-        apply(&cgroup, &Limits(vec![Write::new("weight", "io.bfq.weight", 500).or(instead)]))
+        apply(&cgroup, &Limits(vec![Write::new("weight", "io.bfq.weight", "500").or(instead)]))
             .unwrap();
         assert_eq!(cgroup.read("io.weight").unwrap(), "4950");
     }
@@ -169,10 +169,10 @@ mod tests {
     #[test]
     fn lists_each_controller_with_the_field_that_asks_first() {
         let limits = Limits(vec![
-            Write::new("a", "cpu.weight", 1),
-            Write::new("b", "cpu.max", 1),
-            Write::new("c", "cgroup.max.depth", 1),
-            Write::new("d", "hugetlb.2MB.max", 1),
+            Write::new("a", "cpu.weight", "1"),
+            Write::new("b", "cpu.max", "1"),
+            Write::new("c", "cgroup.max.depth", "1"),
+            Write::new("d", "hugetlb.2MB.max", "1"),
         ]);
         assert_eq!(limits.controllers(), [("cpu", "a"), ("hugetlb", "d")]);
     }
