@@ -82,7 +82,7 @@ pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
         .with_context(intent)
 }
 
-/// A detached bind of the host's node at `path`, to be [`attach`]ed inside.
+/// A detached bind of the host's node at `path`, to be put inside by [`bind`].
 pub fn detached(path: &Path) -> Result<OwnedFd> {
     let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
     let fd =
@@ -91,12 +91,14 @@ pub fn detached(path: &Path) -> Result<OwnedFd> {
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
 }
 
-/// Puts a detached bind of a host's node at `path` below `root`.
-pub fn attach(root: BorrowedFd<'_>, path: &Path, node: BorrowedFd<'_>) -> Result<()> {
-    let target = safe_path::open_or_make(root, path, Missing::File)?;
-    mount_api::attach(node, target.as_fd())
-        .call(|| format!("move_mount({path:?})"))
-        .with_context(|| format!("device {}", path.display()))
+/// Binds the host's node at `path` to the same path below `root`, by a detached bind made beforehand where there is one.
+pub fn bind(root: BorrowedFd<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
+    let put = || {
+        let node = prepared.map_or_else(|| detached(path), Ok)?;
+        let target = safe_path::open_or_make(root, path, Missing::File)?;
+        mount_api::attach(node.as_fd(), target.as_fd()).call(|| format!("move_mount({path:?})"))
+    };
+    put().with_context(|| format!("device {}", path.display()))
 }
 
 /// Makes the links of /dev below `root`; what an image has under these names gives way only for `ptmx`.

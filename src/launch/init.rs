@@ -3,26 +3,44 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
-use nix::unistd::{getpid, setdomainname, sethostname, setsid};
+use nix::unistd::{getpid, sethostname, setsid};
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
-use super::payload::{self, Entered, Program};
+use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
-use crate::kernel::credentials::OldGroups;
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::seccomp::Filter;
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::Status;
+use crate::sys::uts;
+
+/// Whether a process was born where it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birthplace {
+    /// In its cgroup (`CLONE_INTO_CGROUP`).
+    Cgroup,
+    /// In its parent's.
+    Elsewhere,
+}
+
+impl Birthplace {
+    /// Where the kernel could not have us born in the cgroup, the parent moves us there: a cgroup namespace takes its
+    /// root from where its maker is.
+    pub(super) fn wait_for_cgroup(self, channel: &Channel) -> Result<()> {
+        match self {
+            Birthplace::Cgroup => Ok(()),
+            Birthplace::Elsewhere => ToInit::Placed.wait(channel),
+        }
+    }
+}
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
@@ -37,8 +55,8 @@ pub struct Inheritance {
     pub root: Option<OwnedFd>,
     /// For each mount, a detached one where init may not make it.
     pub mounts: Vec<Prepared>,
-    /// Binds of the host's device nodes, where init may not make nodes.
-    pub devices: Vec<(PathBuf, OwnedFd)>,
+    /// For each device node, a detached bind of the host's, where init may not make it.
+    pub devices: Vec<Prepared>,
     /// Where the terminal's master goes; to the parent when there is none.
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
@@ -46,8 +64,14 @@ pub struct Inheritance {
 }
 
 /// Lives init's life; returns only a failure's exit code.
-pub fn live(plan: &Plan, inheritance: Inheritance, channel: Channel) -> i32 {
-    match to_ready(plan, inheritance, &channel) {
+pub fn live(
+    plan: &Plan,
+    inheritance: Inheritance,
+    birthplace: Birthplace,
+    channel: Channel,
+) -> i32 {
+    match birthplace.wait_for_cgroup(&channel).and_then(|()| to_ready(plan, inheritance, &channel))
+    {
         Ok(ready) => to_execve(plan, ready, channel),
         Err(error) => {
             // A parent that is gone can't be told.
@@ -75,10 +99,10 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
     attach_mounts(plan, &mut tree, mounts)?;
-    fill_dev(plan, &tree, &devices)?;
+    fill_dev(plan, &tree, devices)?;
     make_cwd(plan, &tree)?;
 
-    let filter = receive_filter(channel)?;
+    let filter = payload::receive_filter(channel)?;
     run_hooks_before_pivot(plan, channel, &tree)?;
     masks::make_readonly(tree.root(), &plan.readonly_paths)?;
     masks::mask(tree.root(), &plan.masked_paths)?;
@@ -94,26 +118,12 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     payload::reset_signals()?;
 
     let tree = ManuallyDrop::new(tree);
-    let _ = (&tree, ManuallyDrop::new(joins), ManuallyDrop::new(devices));
+    let _ = (&tree, ManuallyDrop::new(joins));
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
     payload::close_descriptors(preserve_fds, &ours)?;
 
-    // Without no_new_privs only CAP_SYS_ADMIN may load a filter: it must come before that is given up.
-    let (early, late) = match plan.process.no_new_privileges {
-        true => (None, filter),
-        false => (filter, None),
-    };
-    payload::load(early.as_ref(), channel)?;
-    let entered = payload::try_cwd(&plan.process)?;
-    payload::become_user(&procfs, &plan.process, OldGroups::Replace)?;
-    drop(procfs);
-    match entered {
-        Entered::NotYet => payload::enter_cwd(&plan.process.cwd)?,
-        Entered::Yes => payload::verify_cwd()?,
-    }
-    let program = payload::look_up(&plan.process, &payload::environment(&plan.process))?;
-    payload::load(late.as_ref(), channel)?;
+    let program = payload::become_process(&plan.process, filter, procfs, channel)?;
     Ok(Ready { program, gate })
 }
 
@@ -145,7 +155,10 @@ fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
 /// No terminal of the caller's, no keys of the caller's.
 fn lead_session(plan: &Plan) -> Result<()> {
     setsid().call(|| "setsid()")?;
-    keyring::join(&plan.keyring, &plan.id)
+    match plan.keyring {
+        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        None => Ok(()),
+    }
 }
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
@@ -170,7 +183,7 @@ fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs
 /// A new network namespace has its loopback interface down.
 fn raise_loopback(plan: &Plan) -> Result<()> {
     match plan.namespaces.creates(Namespace::Network) {
-        true => net_devices::raise_loopback(),
+        true => net_devices::bring_up_loopback(),
         false => Ok(()),
     }
 }
@@ -184,14 +197,13 @@ fn attach_mounts(plan: &Plan, tree: &mut Tree, prepared: Vec<Prepared>) -> Resul
 }
 
 /// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.
-fn fill_dev(plan: &Plan, tree: &Tree, bound: &[(PathBuf, OwnedFd)]) -> Result<()> {
+fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
     let Some(dev) = &plan.dev else { return Ok(()) };
-    match dev.making {
-        Making::Node => dev.nodes.iter().try_for_each(|node| devices::make(tree.root(), node))?,
-        Making::Bind => {
-            for (path, node) in bound {
-                devices::attach(tree.root(), path, node.as_fd())?;
-            }
+    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    for (node, prepared) in dev.nodes.iter().zip(prepared) {
+        match dev.making {
+            Making::Node => devices::make(tree.root(), node)?,
+            Making::Bind => devices::bind(tree.root(), &node.path, prepared)?,
         }
     }
     devices::link_dev(tree.root(), dev.ptmx)
@@ -202,11 +214,6 @@ fn make_cwd(plan: &Plan, tree: &Tree) -> Result<()> {
     safe_path::open_or_make(tree.root(), &plan.process.cwd, Missing::Directory)
         .map(drop)
         .context("process.cwd")
-}
-
-fn receive_filter(channel: &Channel) -> Result<Option<Filter>> {
-    let bytes = ToInit::wait_filter(channel)?;
-    if bytes.is_empty() { Ok(None) } else { Filter::from_bytes(&bytes).map(Some) }
 }
 
 /// The namespaces are there and the root is not entered: prestart and createRuntime run outside, then createContainer
@@ -250,8 +257,7 @@ fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
     Ok(Some(pty))
 }
 
-/// The master goes out; the slave becomes the standard streams and the session's terminal. Without a terminal the
-/// streams the caller gave are handed to the process's user.
+/// Without a terminal the streams the caller gave are handed to the process's user.
 fn hand_out_console(
     plan: &Plan,
     console: Option<terminal::Pty>,
@@ -259,13 +265,7 @@ fn hand_out_console(
     channel: &Channel,
 ) -> Result<()> {
     let Some(pty) = console else { return payload::own_stdio(&plan.process) };
-    let terminal::Pty { master, slave, .. } = &pty;
-    terminal::give_to(slave.as_fd(), plan.process.user.uid)?;
-    match &socket {
-        Some(socket) => terminal::send_master(socket.as_fd(), &pty)?,
-        None => ToParent::Terminal(master.try_clone().call(|| "dup")?).send(channel)?,
-    }
-    terminal::become_streams(slave.as_fd())
+    payload::hand_out(&pty, &plan.process, socket.as_ref(), channel)
 }
 
 fn set_names(plan: &Plan) -> Result<()> {
@@ -273,7 +273,7 @@ fn set_names(plan: &Plan) -> Result<()> {
         sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
     }
     if let Some(name) = &plan.domainname {
-        setdomainname(name).call(|| format!("setdomainname({name:?})")).context("domainname")?;
+        uts::set_domain_name(name.as_bytes()).call(|| format!("setdomainname({name:?})")).context("domainname")?;
     }
     Ok(())
 }

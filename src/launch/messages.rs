@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 /// What init hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToInit {
+    /// It is in its cgroup now, where it could not be born.
+    Placed,
     /// The id maps of its user namespace are written.
     IdsMapped,
     /// The system call filter it is to load, as `kernel::seccomp` writes one down; empty for none.
@@ -41,6 +43,7 @@ impl ToInit {
     /// Says it.
     pub fn send(&self, channel: &Channel) -> Result<()> {
         match self {
+            ToInit::Placed => channel.send(b"p", &[]),
             ToInit::IdsMapped => channel.send(b"i", &[]),
             ToInit::HooksRan => channel.send(b"h", &[]),
             ToInit::Committed => channel.send(b"c", &[]),
@@ -76,6 +79,7 @@ impl ToInit {
 
     fn parse(bytes: &[u8]) -> Option<ToInit> {
         match bytes {
+            b"p" => Some(ToInit::Placed),
             b"i" => Some(ToInit::IdsMapped),
             b"h" => Some(ToInit::HooksRan),
             b"c" => Some(ToInit::Committed),
@@ -125,7 +129,8 @@ impl ToParent {
             (b"p", None) => Ok(ToParent::Passed),
             (b"t", Some(master)) => Ok(ToParent::Terminal(master)),
             ([b'l', number @ ..], None) => {
-                let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+                let number =
+                    std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
                 number.map(ToParent::Listener).ok_or_else(|| out_of_order("a garbled listener"))
             }
             ([b'e', error @ ..], None) => Ok(ToParent::Failed(

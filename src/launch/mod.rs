@@ -34,9 +34,12 @@
 //! init ends too. A process that joins a running container (join.rs) uses the same messages, but for the hooks.
 
 pub mod channel;
+mod death;
 pub mod init;
 pub mod join;
+mod listener;
 pub mod messages;
 pub mod parent;
 pub mod payload;
+mod sibling;
 pub mod start_gate;

@@ -1,13 +1,11 @@
 //! A container as the verbs find it: its record, and what is true of it now.
 
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 
 use super::Global;
 use crate::error::Result;
+use crate::launch::start_gate;
 use crate::record::Record;
 use crate::record::status::{self, Facts};
 use crate::record::store::Store;
@@ -37,7 +35,7 @@ impl Container {
         };
         let facts = Facts {
             alive,
-            waiting_at_gate: alive && self.is_waiting_at_gate(),
+            waiting_at_gate: alive && start_gate::is_waiting(&self.directory)?,
             frozen: alive && self.is_frozen(),
         };
         Ok(status::status(&self.record, facts))
@@ -46,15 +44,6 @@ impl Container {
     /// Init's process id, 0 when the container is stopped.
     pub fn pid_in(&self, status: Status) -> i32 {
         if status == Status::Stopped { 0 } else { self.record.init_pid }
-    }
-
-    /// Init holds the start gate's socket open until it passes the gate: who can connect finds it waiting.
-    fn is_waiting_at_gate(&self) -> bool {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let Ok(address) = UnixAddr::new(&self.directory.join("start.sock")) else { return false };
-        socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
-            .and_then(|socket| socket::connect(socket.as_raw_fd(), &address))
-            .is_ok()
     }
 
     /// A cgroup that is on its way to be frozen counts as frozen: `cgroup.freeze` is what was asked for.

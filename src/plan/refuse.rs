@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::namespaces::{Namespace, Namespaces};
-use crate::spec::{Linux, Spec};
 use crate::spec::state::OCI_VERSION;
+use crate::spec::{Linux, Spec};
 
 /// config.md, "Specification version": "MUST be in SemVer v2.0.0 format"; a major version other than ours may mean
 /// anything. An absent one is passed over, as runc does.
@@ -18,7 +18,9 @@ pub fn version(version: &str) -> Result<()> {
         [Ok(_), Ok(_), Ok(_)] => Err(Error::refused(format!(
             "ociVersion: {version:?} is not supported: etui implements {OCI_VERSION}"
         ))),
-        _ => Err(Error::refused(format!("ociVersion: {version:?} is not of the form MAJOR.MINOR.PATCH"))),
+        _ => Err(Error::refused(format!(
+            "ociVersion: {version:?} is not of the form MAJOR.MINOR.PATCH"
+        ))),
     }
 }
 
@@ -35,8 +37,10 @@ fn needs_mount_namespace(namespaces: &Namespaces) -> Result<()> {
     if namespaces.separates(Namespace::Mount) {
         return Ok(());
     }
-    Err(Error::refused("linux.namespaces: without a mount namespace the container's mounts would be the host's")
-        .hint("add {\"type\": \"mount\"}"))
+    Err(Error::refused(
+        "linux.namespaces: without a mount namespace the container's mounts would be the host's",
+    )
+    .hint("add {\"type\": \"mount\"}"))
 }
 
 /// config.md, "Hostname": it is the container's UTS namespace that it is set in; without one it would be the host's.

@@ -24,7 +24,7 @@ pub struct Vector<'strings> {
 
 impl CStrings {
     /// Copies the strings; fails on one with a zero byte inside.
-    pub fn new<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Result<CStrings, NulError> {
+    pub fn new<S: AsRef<[u8]>>(strings: impl IntoIterator<Item = S>) -> Result<CStrings, NulError> {
         let strings = strings.into_iter().map(|string| CString::new(string.as_ref()));
         Ok(CStrings { strings: strings.collect::<Result<_, _>>()? })
     }
