@@ -58,5 +58,6 @@ pub fn ends_a_program(signal: i32) -> bool {
 
 /// `SIGTERM` and the like; a real-time signal by its number.
 pub fn name(signal: i32) -> String {
-    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
+    Signal::try_from(signal)
+        .map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
 }

@@ -273,7 +273,9 @@ fn set_names(plan: &Plan) -> Result<()> {
         sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
     }
     if let Some(name) = &plan.domainname {
-        uts::set_domain_name(name.as_bytes()).call(|| format!("setdomainname({name:?})")).context("domainname")?;
+        uts::set_domain_name(name.as_bytes())
+            .call(|| format!("setdomainname({name:?})"))
+            .context("domainname")?;
     }
     Ok(())
 }

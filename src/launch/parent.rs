@@ -185,12 +185,7 @@ pub(super) fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birth
 
 impl<'a> Newborn<'a> {
     /// A process just cloned, which speaks on the other end of `channel`.
-    pub(super) fn new(
-        pid: Pid,
-        pidfd: OwnedFd,
-        channel: Channel,
-        interrupts: &'a Signals,
-    ) -> Self {
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
         Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
     }
 
@@ -291,7 +286,9 @@ impl<'a> Newborn<'a> {
             while let Some(signal) = self.interrupts.next()? {
                 if signals::ends_a_program(signal) {
                     let name = signals::name(signal);
-                    return Err(Error::new(format!("interrupted by {name}: the container was not made")));
+                    return Err(Error::new(format!(
+                        "interrupted by {name}: the container was not made"
+                    )));
                 }
             }
             if fds[0].any() == Some(true) {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-
 use super::{CgroupManager, Global, pid_file, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -141,8 +140,10 @@ fn request<'a>(options: &'a Options, bundle: &'a Bundle) -> Request<'a> {
 /// What can be seen to fail before anything is touched.
 fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     if global.cgroup_manager == CgroupManager::Systemd {
-        return Err(Error::refused("--systemd-cgroup: this version of etui makes cgroups itself only")
-            .hint("set the engine's cgroup driver to cgroupfs"));
+        return Err(Error::refused(
+            "--systemd-cgroup: this version of etui makes cgroups itself only",
+        )
+        .hint("set the engine's cgroup driver to cgroupfs"));
     }
     refuse_terminal_mismatch(options, plan, terminal)?;
     lsm::check_supported(
@@ -150,7 +151,10 @@ fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -
         plan.process.selinux_label.as_deref(),
     )?;
     if !plan.rootfs.path.is_dir() {
-        return Err(Error::refused(format!("root.path: {} is not a directory", plan.rootfs.path.display())));
+        return Err(Error::refused(format!(
+            "root.path: {} is not a directory",
+            plan.rootfs.path.display()
+        )));
     }
     payload::check_descriptors(options.preserve_fds)
 }
@@ -161,9 +165,9 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
         (true, Terminal::GoesToSocket, None) => Err(Error::refused(
             "cannot allocate tty if etui will detach without setting console socket",
         )),
-        (false, _, Some(_)) | (true, Terminal::StaysWithUs, Some(_)) => Err(Error::refused(
-            "cannot use console socket if etui will not detach or allocate tty",
-        )),
+        (false, _, Some(_)) | (true, Terminal::StaysWithUs, Some(_)) => {
+            Err(Error::refused("cannot use console socket if etui will not detach or allocate tty"))
+        }
         _ => Ok(()),
     }
 }
@@ -174,7 +178,11 @@ fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Option
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
         id: plan.id.clone(),
-        oci_version: if spec.oci_version.is_empty() { OCI_VERSION.to_owned() } else { spec.oci_version },
+        oci_version: if spec.oci_version.is_empty() {
+            OCI_VERSION.to_owned()
+        } else {
+            spec.oci_version
+        },
         stage: Stage::Provisional,
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,

@@ -81,8 +81,10 @@ fn kill_init(record: &Record) -> Result<()> {
     }
     match process.wait_exit(PATIENCE)? {
         Waited::Ended => Ok(()),
-        Waited::TimedOut => Err(Error::new("container init still running")
-            .hint(format!("process {} was sent SIGKILL and does not end: it may be stuck in the kernel", record.init_pid))),
+        Waited::TimedOut => Err(Error::new("container init still running").hint(format!(
+            "process {} was sent SIGKILL and does not end: it may be stuck in the kernel",
+            record.init_pid
+        ))),
     }
 }
 

@@ -15,8 +15,9 @@ pub(super) fn run_poststart(record: &Record) -> Result<()> {
     if hooks.poststart.is_empty() {
         return Ok(());
     }
-    let result = plan::hooks::plan(Some(hooks))
-        .and_then(|hooks| hooks::run_all("poststart", &hooks.poststart, &state(record, Status::Running)?));
+    let result = plan::hooks::plan(Some(hooks)).and_then(|hooks| {
+        hooks::run_all("poststart", &hooks.poststart, &state(record, Status::Running)?)
+    });
     if result.is_err()
         && let Some(init) = record.init()
         && let Ok(Some(process)) = init.open()

@@ -61,7 +61,8 @@ pub fn run(global: &Global, options: &Options) -> Result<i32> {
 
 fn run_detached(global: &Global, options: &Options) -> Result<()> {
     let signals = Signals::that_end_a_program()?;
-    let made = create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
+    let made =
+        create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
     start(global, &made)?;
     made.init.release();
     Ok(())
@@ -72,7 +73,8 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
     if options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let mut made = create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
+    let mut made =
+        create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
     start(global, &made)?;
     let (pid, process) = made.init.release();
@@ -88,11 +90,10 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
 fn start(global: &Global, made: &Made<'_>) -> Result<()> {
     let store = Store::new(&global.root);
     let record = store.load(&made.plan.id)?;
-    made.init
-        .start(&made.cgroup)
-        .and_then(|()| hooks_outside::run_poststart(&record))
-        .inspect_err(|_| {
+    made.init.start(&made.cgroup).and_then(|()| hooks_outside::run_poststart(&record)).inspect_err(
+        |_| {
             // The first failure is the one to tell; `delete --force` can remove what is left.
             let _ = delete::remove(&store, &record);
-        })
+        },
+    )
 }

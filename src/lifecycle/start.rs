@@ -15,7 +15,9 @@ pub fn start(global: &Global, id: &str) -> Result<()> {
     match container.status()? {
         Status::Created => {}
         Status::Stopped => {
-            return Err(Error::new("cannot start a container that has stopped").of_kind(Kind::NotRunning));
+            return Err(
+                Error::new("cannot start a container that has stopped").of_kind(Kind::NotRunning)
+            );
         }
         Status::Running => return Err(Error::new("cannot start an already running container")),
         other => return Err(Error::new(format!("cannot start a container in the {other} state"))),
