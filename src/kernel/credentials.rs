@@ -1,6 +1,6 @@
 //! User, groups and umask of the calling thread (credentials(7)).
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, fstat, umask};
@@ -58,6 +58,38 @@ pub fn become_user(procfs: &Procfs, user: &User, old_groups: OldGroups) -> Resul
         .map_err(|error| explain_unmapped(error, "user", user.uid))
 }
 
+/// Becomes user and group 0 of the user namespace just entered, which start unmapped or as the namespace's maker's.
+pub fn become_root() -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(gid, gid, gid)
+        .call(|| "setresgid(0)")
+        .map_err(|error| explain_unmapped(error, "group", 0))?;
+    setresuid(uid, uid, uid)
+        .call(|| "setresuid(0)")
+        .map_err(|error| explain_unmapped(error, "user", 0))
+}
+
+/// Lets the standard streams belong to `user`, so that it can open `/dev/stdout` again.
+///
+/// Character devices (terminals, `/dev/null`) are not ours to give; what refuses a change of owner (a read-only or
+/// foreign file, an id that is not mapped) stays as it is, and so does what is closed.
+pub fn own_stdio(user: &User) -> Result<()> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().try_for_each(|fd| own(fd, user.uid))
+}
+
+fn own(stream: BorrowedFd<'_>, uid: u32) -> Result<()> {
+    let Ok(status) = fstat(stream) else { return Ok(()) };
+    let is_device = status.st_mode & libc::S_IFMT == libc::S_IFCHR;
+    if is_device || status.st_uid == uid {
+        return Ok(());
+    }
+    match fchown(stream, Some(Uid::from_raw(uid)), None) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EPERM | Errno::EROFS) => Ok(()),
+        other => other.call(|| format!("fchown({}, {uid})", stream.as_raw_fd())),
+    }
+}
+
 fn explain_unmapped(error: Error, what: &str, id: u32) -> Error {
     match error.errno() {
         Some(Errno::EINVAL) => {
@@ -92,34 +124,4 @@ fn warn_of_denied(gids: &[u32]) {
     if !gids.is_empty() {
         warning::warn("process.user.additionalGids: ignored, the user namespace forbids setgroups");
     }
-}
-
-/// Becomes root of the user namespace just entered; its ids may be unlike the ones we came with.
-pub fn become_root() -> Result<()> {
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
-    setresgid(gid, gid, gid).call(|| "setresgid(0)")?;
-    setresuid(uid, uid, uid)
-        .call(|| "setresuid(0)")
-        .map_err(|error| explain_unmapped(error, "user", 0))
-}
-
-/// Gives the standard streams to `user`, so that it can open /dev/stdout again. /dev/null belongs to everybody, and
-/// what can't change hands (a file of another user namespace, a read-only mount) stays as it is.
-pub fn own_stdio(user: &User) -> Result<()> {
-    let null = nix::sys::stat::stat("/dev/null").map(|null| null.st_rdev).ok();
-    for stream in
-        [&std::io::stdin().as_fd(), &std::io::stdout().as_fd(), &std::io::stderr().as_fd()]
-    {
-        let Ok(status) = fstat(stream) else { continue };
-        let is_null =
-            status.st_mode & libc::S_IFMT == libc::S_IFCHR && Some(status.st_rdev) == null;
-        if is_null || status.st_uid == user.uid {
-            continue;
-        }
-        match fchown(stream, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(status.st_gid))) {
-            Ok(()) | Err(Errno::EINVAL | Errno::EPERM | Errno::EROFS) => {}
-            other => other.call(|| format!("fchown(standard stream, {})", user.uid))?,
-        }
-    }
-    Ok(())
 }

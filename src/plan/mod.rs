@@ -9,6 +9,7 @@ pub mod process;
 pub mod refuse;
 pub mod resources;
 pub mod rootfs;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
 
