@@ -15,7 +15,7 @@ use super::start_gate::Gate;
 use super::{death, listener, sibling};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
-use crate::kernel::cgroup::{self, Directory};
+use crate::kernel::cgroup::Directory;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::process::Pidfd;

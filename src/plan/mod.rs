@@ -145,7 +145,10 @@ impl Plan {
             domainname: (!spec.domainname.is_empty()).then(|| spec.domainname.clone()),
             sysctls: sysctl::plan(&linux.sysctl, &namespaces)?,
             process: process::plan(spec.process.as_ref())?,
-            seccomp: linux.seccomp.as_ref().map(seccomp::profile).transpose()?,
+            seccomp: match &linux.seccomp {
+                Some(profile) => seccomp::profile(profile)?,
+                None => None,
+            },
             hooks: hooks::plan(spec.hooks.as_ref())?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
