@@ -6,8 +6,10 @@ use super::flags;
 use super::parse::Given;
 use super::signal;
 use crate::error::{Error, Result};
+use crate::kernel::keyring::Session;
+use crate::kernel::rootfs::Switch;
 use crate::lifecycle::Global;
-use crate::lifecycle::create::{self, Keyring, RootSwitch};
+use crate::lifecycle::create;
 use crate::lifecycle::delete::{self, Force};
 use crate::lifecycle::kill::{self, Stopped};
 use crate::lifecycle::run::{self, Afterwards, Attachment, Orphans};
@@ -73,12 +75,12 @@ fn create_options(given: &Given) -> Result<create::Options> {
         pidfd_socket: given.path(&flags::PIDFD_SOCKET),
         pid_file: given.path(&flags::PID_FILE),
         root_switch: match given.switch(&flags::NO_PIVOT)? {
-            true => RootSwitch::MoveAndChroot,
-            false => RootSwitch::Pivot,
+            true => Switch::MoveAndChroot,
+            false => Switch::Pivot,
         },
         keyring: match given.switch(&flags::NO_NEW_KEYRING)? {
-            true => Keyring::Inherited,
-            false => Keyring::New,
+            true => Session::Inherited,
+            false => Session::New,
         },
         preserve_fds: given.number(&flags::PRESERVE_FDS)?.unwrap_or(0),
     })

@@ -7,6 +7,16 @@ use nix::errno::Errno;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::keyctl;
 
+/// Which session keyring a container's processes have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Session {
+    /// The container's own.
+    #[default]
+    New,
+    /// The caller's.
+    Inherited,
+}
+
 /// Who besides the possessor may search the keyring (keyctl_setperm(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Searchers {

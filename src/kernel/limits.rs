@@ -62,7 +62,7 @@ pub fn set(pid: Pid, limits: &[Rlimit]) -> Result<()> {
             .call(|| format!("prlimit({pid}, {name}, soft {soft}, hard {hard})"))
             .map_err(|error| match error.errno() {
                 Some(Errno::EPERM) => error.hint(
-                    "process.rlimits: raising a hard limit needs CAP_SYS_RESOURCE; RLIMIT_NOFILE ends at fs.nr_open",
+                    "raising a hard limit needs CAP_SYS_RESOURCE; RLIMIT_NOFILE ends at fs.nr_open",
                 ),
                 _ => error,
             })?;
@@ -74,9 +74,8 @@ pub fn set(pid: Pid, limits: &[Rlimit]) -> Result<()> {
 pub fn set_oom_score_adj(procfs: &Procfs, pid: Pid, score: i32) -> Result<()> {
     procfs.write(&format!("{pid}/oom_score_adj"), score.to_string()).map_err(|error| {
         match error.errno() {
-            Some(Errno::EACCES) => error.hint(
-                "process.oomScoreAdj: going below the lowest value the caller was given needs CAP_SYS_RESOURCE",
-            ),
+            Some(Errno::EACCES) => error
+                .hint("going below the lowest value the caller was given needs CAP_SYS_RESOURCE"),
             _ => error,
         }
     })

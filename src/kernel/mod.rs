@@ -24,5 +24,6 @@ pub mod rootfs;
 pub mod safe_path;
 pub mod scheduling;
 pub mod seccomp;
+pub mod signals;
 pub mod sysctl;
 pub mod terminal;

@@ -65,6 +65,11 @@ pub fn forbid_inspection() -> Result<()> {
     nix::sys::prctl::set_dumpable(false).call(|| "prctl(PR_SET_DUMPABLE, 0)")
 }
 
+/// Has the orphans among our descendants become our children (prctl(2), `PR_SET_CHILD_SUBREAPER`).
+pub fn adopt_orphans() -> Result<()> {
+    nix::sys::prctl::set_child_subreaper(true).call(|| "prctl(PR_SET_CHILD_SUBREAPER, 1)")
+}
+
 /// A descriptor of a process (pidfd_open(2)): it never means another one.
 #[derive(Debug)]
 pub struct Pidfd(OwnedFd);

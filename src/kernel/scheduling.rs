@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use crate::error::{Call, Context, Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::sys::sched;
 pub use crate::sys::sched::Attributes as Scheduler;
 
@@ -99,7 +99,7 @@ pub fn set_affinity(pid: Pid, processors: &NumberSet) -> Result<()> {
 /// Sets the scheduler.
 pub fn set_scheduler(scheduler: &Scheduler) -> Result<()> {
     let result = sched::set_attributes(scheduler).call(|| format!("sched_setattr({scheduler:?})"));
-    result.context("process.scheduler").map_err(|error| match error.errno() {
+    result.map_err(|error| match error.errno() {
         Some(Errno::EPERM) => error.hint("it needs CAP_SYS_NICE in the initial user namespace"),
         Some(Errno::EBUSY) => error.hint("the processors have no deadline bandwidth left"),
         _ => error,
@@ -110,23 +110,18 @@ pub fn set_scheduler(scheduler: &Scheduler) -> Result<()> {
 pub fn set_io_priority(priority: IoPriority) -> Result<()> {
     const CLASS_SHIFT: u32 = 13;
     let value = u32::from(priority.class) << CLASS_SHIFT | u32::from(priority.level);
-    sched::set_io_priority(value)
-        .call(|| format!("ioprio_set({value:#x})"))
-        .context("process.ioPriority")
+    sched::set_io_priority(value).call(|| format!("ioprio_set({value:#x})"))
 }
 
 /// Sets the memory policy.
 pub fn set_memory_policy(policy: &MemoryPolicy) -> Result<()> {
     sched::set_memory_policy(policy.mode, &policy.nodes.0)
         .call(|| format!("set_mempolicy({:#x}, {:x?})", policy.mode, policy.nodes.0))
-        .context("linux.memoryPolicy")
 }
 
 /// Sets the execution domain.
 pub fn set_personality(personality: Personality) -> Result<()> {
-    sched::set_personality(personality as u32)
-        .call(|| format!("personality({personality:?})"))
-        .context("linux.personality")
+    sched::set_personality(personality as u32).call(|| format!("personality({personality:?})"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::unistd::{getpid, setdomainname, sethostname, setsid};
+use nix::unistd::{getpid, sethostname, setsid};
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -20,6 +20,7 @@ use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::Status;
+use crate::sys::uts;
 
 /// Whether a process was born where it belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +155,10 @@ fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
 /// No terminal of the caller's, no keys of the caller's.
 fn lead_session(plan: &Plan) -> Result<()> {
     setsid().call(|| "setsid()")?;
-    keyring::join(&plan.keyring, &plan.id)
+    match plan.keyring {
+        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        None => Ok(()),
+    }
 }
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
@@ -179,7 +183,7 @@ fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs
 /// A new network namespace has its loopback interface down.
 fn raise_loopback(plan: &Plan) -> Result<()> {
     match plan.namespaces.creates(Namespace::Network) {
-        true => net_devices::raise_loopback(),
+        true => net_devices::bring_up_loopback(),
         false => Ok(()),
     }
 }
@@ -269,7 +273,9 @@ fn set_names(plan: &Plan) -> Result<()> {
         sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
     }
     if let Some(name) = &plan.domainname {
-        setdomainname(name).call(|| format!("setdomainname({name:?})")).context("domainname")?;
+        uts::set_domain_name(name.as_bytes())
+            .call(|| format!("setdomainname({name:?})"))
+            .context("domainname")?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Inside, for `exec`: joining a container that is there. Knows nothing of building one.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
@@ -17,11 +17,14 @@ use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
-use crate::kernel::keyring::Keyring;
+use crate::kernel::keyring::Searchers;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
+use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, credentials, keyring, process, terminal};
 use crate::plan::process::Process;
+use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::sys::clone::Birth;
 
 /// All that joining one container means.
@@ -29,34 +32,54 @@ use crate::sys::clone::Birth;
 pub struct Join {
     /// The container's id.
     pub id: String,
+    /// The bundle's directory, absolute.
+    pub bundle: PathBuf,
+    /// The bundle's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Who answers for the container's system call filter.
+    pub listener: Option<Listener>,
     /// Which of init's namespaces are entered.
     pub namespaces: Vec<Namespace>,
-    /// Which session keyring the process has.
-    pub keyring: Keyring,
+    /// Who may search the container's session keyring; none when it keeps the caller's.
+    pub keyring: Option<Searchers>,
     /// What the process becomes.
     pub process: Process,
 }
 
+impl Join {
+    /// The state document of the container, as the agent of its filter gets it.
+    pub(super) fn state(&self, pid: i32) -> State {
+        State {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            status: Status::Running,
+            pid,
+            bundle: self.bundle.clone(),
+            annotations: self.annotations.clone(),
+        }
+    }
+}
+
 /// Where the process is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'a> {
+pub struct Cradle<'c, 'a> {
     /// Its cgroup.
-    pub cgroup: &'a Directory,
+    pub cgroup: &'c Directory,
     /// The container's init.
-    pub init: BorrowedFd<'a>,
+    pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
-    pub interrupts: &'a SignalFd,
+    pub interrupts: &'a Signals,
 }
 
 /// Makes a process that joins the container of `cradle.init`.
 ///
 /// The pid namespace is joined by us: only children born afterwards are members, so one clone is enough. All the others
 /// the new process joins itself, in one call.
-pub fn give_birth<'a>(join: &Join, cradle: Cradle<'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(join: &Join, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let procfs = Procfs::open()?;
     let (ours, theirs) = Channel::pair()?;
     let beforehand = joined_beforehand(&join.namespaces)?;
@@ -95,7 +118,7 @@ fn joined_beforehand(namespaces: &[Namespace]) -> Result<Vec<Namespace>> {
 fn live(
     join: &Join,
     namespaces: CloneFlags,
-    cradle: &Cradle<'_>,
+    cradle: &Cradle<'_, '_>,
     birthplace: Birthplace,
     procfs: Procfs,
     channel: Channel,
@@ -116,13 +139,15 @@ fn live(
 fn to_ready(
     join: &Join,
     namespaces: CloneFlags,
-    cradle: &Cradle<'_>,
+    cradle: &Cradle<'_, '_>,
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
-    keyring::join(&join.keyring, &join.id)?;
+    if let Some(searchers) = join.keyring {
+        keyring::join_session(&join.id, searchers)?;
+    }
     enter(join, namespaces, cradle.init)?;
 
     hand_out_console(join, cradle.console_socket.as_ref(), channel)?;

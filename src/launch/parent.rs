@@ -1,15 +1,15 @@
 //! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use super::channel::Channel;
 use super::init::{self, Birthplace, Inheritance};
+use super::join::Join;
 use super::messages::{ToInit, ToParent};
 use super::start_gate::Gate;
 use super::{death, listener, sibling};
@@ -20,9 +20,11 @@ use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::process::Pidfd;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
+use crate::kernel::signals::{self, Signals};
 use crate::kernel::{capabilities, devices, id_maps, limits, rootfs, seccomp};
 use crate::plan::Plan;
-use crate::spec::state::Status;
+use crate::spec::state::{State, Status};
 use crate::sys::clone::{Birth, CloneArgs, clone3};
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
@@ -31,9 +33,9 @@ const BY_CLONE: [Namespace; 5] =
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'a> {
+pub struct Cradle<'c, 'a> {
     /// Its cgroup.
-    pub cgroup: &'a Directory,
+    pub cgroup: &'c Directory,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -41,7 +43,7 @@ pub struct Cradle<'a> {
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the making of the container.
-    pub interrupts: &'a SignalFd,
+    pub interrupts: &'a Signals,
 }
 
 /// A process between its clone and its independence; dropped before that, it is killed.
@@ -51,12 +53,12 @@ pub struct Newborn<'a> {
     pid: Pid,
     pidfd: Option<Pidfd>,
     channel: Channel,
-    interrupts: &'a SignalFd,
+    interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
-pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let Cradle { cgroup, gate, console_socket, preserve_fds, interrupts } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
@@ -185,12 +187,7 @@ pub(super) fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birth
 
 impl<'a> Newborn<'a> {
     /// A process just cloned, which speaks on the other end of `channel`.
-    pub(super) fn new(
-        pid: Pid,
-        pidfd: OwnedFd,
-        channel: Channel,
-        interrupts: &'a SignalFd,
-    ) -> Self {
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
         Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
     }
 
@@ -247,10 +244,9 @@ impl<'a> Newborn<'a> {
                 ToParent::RunHooks => self.run_hooks(plan)?,
                 ToParent::Terminal(master) => self.terminal = Some(master),
                 ToParent::Listener(number) => {
-                    let listener =
-                        plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref());
+                    let profile = plan.seccomp.as_ref();
                     let state = plan.state(Status::Creating, self.pid());
-                    listener::hand_over(self.pidfd().as_fd(), self.pid(), number, listener, state)?;
+                    self.hand_over(number, profile.and_then(|it| it.listener.as_ref()), state)?;
                 }
                 ToParent::Ready => break,
                 other => return Err(Error::new(format!("init said {other:?} too early"))),
@@ -258,6 +254,26 @@ impl<'a> Newborn<'a> {
         }
         // Not earlier: a low limit would be init's own. Not by init: in a user namespace it can't raise any.
         limits::set(self.pid, &plan.process.rlimits).context("process.rlimits")
+    }
+
+    /// As [`Newborn::attend`], for a process that joins.
+    pub fn attend_join(&mut self, join: &Join, cgroup: &Directory) -> Result<()> {
+        loop {
+            match self.next(cgroup)? {
+                ToParent::Terminal(master) => self.terminal = Some(master),
+                ToParent::Listener(number) => {
+                    let state = join.state(self.pid());
+                    self.hand_over(number, join.listener.as_ref(), state)?;
+                }
+                ToParent::Ready => break,
+                other => return Err(Error::new(format!("the process said {other:?} too early"))),
+            }
+        }
+        limits::set(self.pid, &join.process.rlimits).context("process.rlimits")
+    }
+
+    fn hand_over(&self, number: RawFd, listener: Option<&Listener>, state: State) -> Result<()> {
+        listener::hand_over(self.pidfd().as_fd(), self.pid(), number, listener, state)
     }
 
     fn run_hooks(&self, plan: &Plan) -> Result<()> {
@@ -279,18 +295,26 @@ impl<'a> Newborn<'a> {
     }
 
     fn wait_for_word(&self) -> Result<()> {
-        let mut fds = [
-            PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
-        ];
-        while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
-            if errno != Errno::EINTR {
-                return Err(Error::call("poll(launch channel)", errno));
+        loop {
+            let mut fds = [
+                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll(launch channel)", errno)),
             }
-        }
-        match fds[1].any() {
-            Some(true) => Err(interrupted(self.interrupts)),
-            _ => Ok(()),
+            while let Some(signal) = self.interrupts.next()? {
+                if signals::ends_a_program(signal) {
+                    let name = signals::name(signal);
+                    return Err(Error::new(format!(
+                        "interrupted by {name}: the container was not made"
+                    )));
+                }
+            }
+            if fds[0].any() == Some(true) {
+                return Ok(());
+            }
         }
     }
 
@@ -348,12 +372,4 @@ impl Drop for Newborn<'_> {
             let _ = pidfd.wait();
         }
     }
-}
-
-fn interrupted(interrupts: &SignalFd) -> Error {
-    let signal = interrupts.read_signal().ok().flatten().and_then(|info| {
-        nix::sys::signal::Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()
-    });
-    let name = signal.map_or("a signal", nix::sys::signal::Signal::as_str);
-    Error::new(format!("interrupted by {name}: the container was not made"))
 }

@@ -54,10 +54,10 @@ pub fn set_attributes(process: &Process) -> Result<()> {
 /// Names the labels the next execve takes.
 pub fn set_labels(procfs: &Procfs, process: &Process) -> Result<()> {
     if let Some(profile) = &process.apparmor_profile {
-        lsm::set_apparmor_profile(procfs, profile).context("process.apparmorProfile")?;
+        lsm::set_apparmor_on_exec(procfs, profile).context("process.apparmorProfile")?;
     }
     if let Some(label) = &process.selinux_label {
-        lsm::set_selinux_exec_label(procfs, label).context("process.selinuxLabel")?;
+        lsm::set_selinux_on_exec(procfs, label).context("process.selinuxLabel")?;
     }
     Ok(())
 }
@@ -202,7 +202,7 @@ fn home_of(uid: u32) -> Option<String> {
     }
     let mut text = Vec::new();
     file.take(LONGEST_ACCOUNT_FILE).read_to_end(&mut text).ok()?;
-    accounts::home_of(uid, &text)
+    accounts::home_of(uid, &text)?.to_str().map(str::to_owned)
 }
 
 /// What will be executed.
@@ -293,4 +293,9 @@ pub fn close_descriptors(preserved: u32, ours: &[BorrowedFd<'_>]) -> Result<()> 
 /// to give only where we made them; what refuses a change of owner (a read-only or foreign file) stays as it is.
 pub fn own_stdio(process: &Process) -> Result<()> {
     credentials::own_stdio(&process.user).context("standard streams")
+}
+
+/// Makes sure that every descriptor the caller wants passed on is open.
+pub fn check_descriptors(preserved: u32) -> Result<()> {
+    fds::check_preserved(fds::FIRST_AFTER_STDIO, preserved)
 }

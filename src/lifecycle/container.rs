@@ -76,7 +76,7 @@ impl Container {
         Ok(Description {
             oci_version: record.oci_version.clone(),
             id: record.id.clone(),
-            pid: self.pid_in(status),
+            pid: if status == Status::Stopped { 0 } else { record.init_pid },
             status,
             bundle: record.bundle.clone(),
             rootfs: record.config.rootfs.clone(),
@@ -84,11 +84,6 @@ impl Container {
             annotations: record.config.annotations.clone(),
             owner: String::new(),
         })
-    }
-
-    /// Init's process id, 0 when the container is stopped.
-    pub fn pid_in(&self, status: Status) -> i32 {
-        if status == Status::Stopped { 0 } else { self.record.init_pid }
     }
 
     /// A cgroup that is on its way to be frozen counts as frozen: `cgroup.freeze` is what was asked for.

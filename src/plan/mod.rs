@@ -9,6 +9,7 @@ pub mod process;
 pub mod refuse;
 pub mod resources;
 pub mod rootfs;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
 
@@ -21,7 +22,7 @@ use crate::kernel;
 use crate::kernel::cgroup;
 use crate::kernel::devices::{Making, Node, Ptmx};
 use crate::kernel::id_maps::IdMap;
-use crate::kernel::keyring::Keyring;
+use crate::kernel::keyring::{Searchers, Session};
 use crate::kernel::mounts::Mount;
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::kernel::rootfs::{Rootfs, Switch};
@@ -39,7 +40,7 @@ pub struct Request<'a> {
     /// How the root is changed.
     pub switch: Switch,
     /// Which session keyring init has.
-    pub keyring: Keyring,
+    pub keyring: Session,
 }
 
 /// All that creating one container means.
@@ -51,8 +52,8 @@ pub struct Plan {
     pub bundle: PathBuf,
     /// The bundle's annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Which session keyring init has.
-    pub keyring: Keyring,
+    /// Who may search the container's session keyring; none when it keeps the caller's.
+    pub keyring: Option<Searchers>,
     /// Namespaces to create and to join.
     pub namespaces: Namespaces,
     /// The user namespace's map of user ids.
@@ -133,7 +134,7 @@ impl Plan {
             id: request.id.to_owned(),
             bundle: request.bundle.to_owned(),
             annotations: spec.annotations.clone(),
-            keyring: request.keyring,
+            keyring: keyring(request.keyring, &namespaces),
             rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
             mounts: mounts.all,
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
@@ -147,7 +148,7 @@ impl Plan {
             seccomp: linux.seccomp.as_ref().map(seccomp::profile).transpose()?,
             hooks: hooks::plan(spec.hooks.as_ref())?,
             limits: resources::limits(&resources, host)?,
-            device_filter: resources::device_filter(&resources, &linux.devices, host)?,
+            device_filter: resources::device_filter(&linux, host)?,
             cgroup,
             namespaces,
             uid_map,
@@ -174,5 +175,14 @@ fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
         "" => cgroup::Path::beside(&host.own_cgroup, id),
         absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
         relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    }
+}
+
+/// Which session keyring a container's processes have: with a user namespace its user is another than the caller.
+pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
+    match session {
+        Session::Inherited => None,
+        Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
+        Session::New => Some(Searchers::User),
     }
 }

@@ -17,3 +17,4 @@ pub mod sched;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;
+pub mod uts;

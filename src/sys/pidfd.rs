@@ -24,6 +24,15 @@ pub fn open(pid: libc::pid_t) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A copy of descriptor `number` of the process, close-on-exec (pidfd_getfd(2), Linux 5.6).
+pub fn get_descriptor(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: pidfd_getfd takes three integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Sends `signal`, any number from 0 to 64, to the process (pidfd_send_signal(2), Linux 5.1).
 pub fn send_signal(process: BorrowedFd<'_>, signal: libc::c_int) -> Result<()> {
     let no_info: *const libc::siginfo_t = std::ptr::null();
