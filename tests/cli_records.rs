@@ -1,11 +1,12 @@
-//! Verbs that need no more of a container than its record and its process: `state`, `list`, `kill`.
+//! Verbs that need no more of a container than its record and its process: `state`, `list`, `kill`. The records are
+//! etui's own, so only etui is tested.
 
 mod cli_support;
 
 use std::path::Path;
 use std::process::{Child, Command};
 
-use cli_support::run;
+use cli_support::run_etui as run;
 use etui::kernel::process::Process;
 use etui::record::store::Store;
 use etui::record::{Record, Stage};

@@ -1,4 +1,5 @@
 //! Runs a runtime's command line: etui's, or that of the program `RUNTIME` names.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,6 +17,13 @@ pub fn command(root: &Path) -> Command {
     let mut command = Command::new(runtime());
     command.env_remove("XDG_RUNTIME_DIR").arg("--root").arg(root);
     command
+}
+
+/// Runs `line` on etui, whatever `RUNTIME` says.
+pub fn run_etui(root: &Path, line: &str) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etui"));
+    command.arg("--root").arg(root).args(line.split_whitespace());
+    command.output().expect("etui starts").into()
 }
 
 /// Runs `line`, words apart by spaces.
