@@ -1,7 +1,8 @@
 //! Inside, for `exec`: joining a container that is there. Knows nothing of building one.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
@@ -19,9 +20,11 @@ use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, credentials, keyring, process, terminal};
 use crate::plan::process::Process;
+use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::sys::clone::Birth;
 
 /// All that joining one container means.
@@ -29,12 +32,32 @@ use crate::sys::clone::Birth;
 pub struct Join {
     /// The container's id.
     pub id: String,
+    /// The bundle's directory, absolute.
+    pub bundle: PathBuf,
+    /// The bundle's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Who answers for the container's system call filter.
+    pub listener: Option<Listener>,
     /// Which of init's namespaces are entered.
     pub namespaces: Vec<Namespace>,
     /// Who may search the container's session keyring; none when it keeps the caller's.
     pub keyring: Option<Searchers>,
     /// What the process becomes.
     pub process: Process,
+}
+
+impl Join {
+    /// The state document of the container, as the agent of its filter gets it.
+    pub(super) fn state(&self, pid: i32) -> State {
+        State {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            status: Status::Running,
+            pid,
+            bundle: self.bundle.clone(),
+            annotations: self.annotations.clone(),
+        }
+    }
 }
 
 /// Where the process is born, and what it is given.

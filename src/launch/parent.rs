@@ -1,6 +1,6 @@
 //! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 
 use super::channel::Channel;
 use super::init::{self, Birthplace, Inheritance};
+use super::join::Join;
 use super::messages::{ToInit, ToParent};
 use super::start_gate::Gate;
 use super::{death, listener, sibling};
@@ -19,10 +20,11 @@ use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::process::Pidfd;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::{self, Signals};
 use crate::kernel::{capabilities, devices, id_maps, limits, rootfs, seccomp};
 use crate::plan::Plan;
-use crate::spec::state::Status;
+use crate::spec::state::{State, Status};
 use crate::sys::clone::{Birth, CloneArgs, clone3};
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
@@ -242,10 +244,9 @@ impl<'a> Newborn<'a> {
                 ToParent::RunHooks => self.run_hooks(plan)?,
                 ToParent::Terminal(master) => self.terminal = Some(master),
                 ToParent::Listener(number) => {
-                    let listener =
-                        plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref());
+                    let profile = plan.seccomp.as_ref();
                     let state = plan.state(Status::Creating, self.pid());
-                    listener::hand_over(self.pidfd().as_fd(), self.pid(), number, listener, state)?;
+                    self.hand_over(number, profile.and_then(|it| it.listener.as_ref()), state)?;
                 }
                 ToParent::Ready => break,
                 other => return Err(Error::new(format!("init said {other:?} too early"))),
@@ -253,6 +254,26 @@ impl<'a> Newborn<'a> {
         }
         // Not earlier: a low limit would be init's own. Not by init: in a user namespace it can't raise any.
         limits::set(self.pid, &plan.process.rlimits).context("process.rlimits")
+    }
+
+    /// As [`Newborn::attend`], for a process that joins.
+    pub fn attend_join(&mut self, join: &Join, cgroup: &Directory) -> Result<()> {
+        loop {
+            match self.next(cgroup)? {
+                ToParent::Terminal(master) => self.terminal = Some(master),
+                ToParent::Listener(number) => {
+                    let state = join.state(self.pid());
+                    self.hand_over(number, join.listener.as_ref(), state)?;
+                }
+                ToParent::Ready => break,
+                other => return Err(Error::new(format!("the process said {other:?} too early"))),
+            }
+        }
+        limits::set(self.pid, &join.process.rlimits).context("process.rlimits")
+    }
+
+    fn hand_over(&self, number: RawFd, listener: Option<&Listener>, state: State) -> Result<()> {
+        listener::hand_over(self.pidfd().as_fd(), self.pid(), number, listener, state)
     }
 
     fn run_hooks(&self, plan: &Plan) -> Result<()> {

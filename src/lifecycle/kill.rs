@@ -1,1 +1,74 @@
 //! The verb `kill`.
+
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::Global;
+use super::container::Container;
+use crate::error::{Call, Context, Error, Kind, Result};
+use crate::record::Record;
+
+/// What a container that is stopped already means to `kill`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stopped {
+    /// It is an error.
+    #[default]
+    IsAnError,
+    /// There is nothing to do (`--all`).
+    IsFine,
+}
+
+/// Sends `signal` to the container's process.
+///
+/// `SIGKILL` reaches all of its processes: the kernel ends a pid namespace together with its init
+/// (pid_namespaces(7)); a container without one of its own is killed by its cgroup.
+pub fn kill(global: &Global, id: &str, signal: i32, stopped: Stopped) -> Result<()> {
+    let container = Container::load(global, id)?;
+    let reached = match container.record.cgroup_path() {
+        Some(cgroup) if signal == libc::SIGKILL && !has_own_pid_namespace(&container.record) => {
+            kill_cgroup(cgroup)?
+        }
+        _ => signal_init(&container.record, signal)?,
+    };
+    match (reached, stopped) {
+        (Reached::Someone, _) | (Reached::Nobody, Stopped::IsFine) => Ok(()),
+        (Reached::Nobody, Stopped::IsAnError) => {
+            Err(Error::new("container not running").of_kind(Kind::NotRunning))
+        }
+    }
+}
+
+/// Whether a signal found a process.
+enum Reached {
+    Someone,
+    Nobody,
+}
+
+fn signal_init(record: &Record, signal: i32) -> Result<Reached> {
+    let Some(init) = record.init() else { return Ok(Reached::Nobody) };
+    let Some(pidfd) = init.open()? else { return Ok(Reached::Nobody) };
+    match pidfd.send_signal(signal) {
+        // It ended after we looked.
+        Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(Reached::Nobody),
+        sent => sent.context("signal the container's process").map(|()| Reached::Someone),
+    }
+}
+
+/// Kills every process of the cgroup and of those below it, a frozen one too (cgroups(7), `cgroup.kill`, Linux 5.14).
+fn kill_cgroup(cgroup: &Path) -> Result<Reached> {
+    match fs::write(cgroup.join("cgroup.kill"), "1") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Reached::Nobody),
+        written => written
+            .call(|| format!("write({:?}, \"1\")", cgroup.join("cgroup.kill")))
+            .context("kill the container's processes")
+            .map(|()| Reached::Someone),
+    }
+}
+
+/// A pid namespace joined by its path belongs to another container: its init is not ours.
+fn has_own_pid_namespace(record: &Record) -> bool {
+    let mut namespaces = record.config.namespaces.iter();
+    namespaces.any(|namespace| namespace.kind == "pid" && namespace.path.as_os_str().is_empty())
+}

@@ -1,5 +1,6 @@
 //! One file per verb; each reads as a story and knows no other verb (`run` may call create, start, delete).
 
+mod cgroup;
 pub mod container;
 pub mod create;
 pub mod delete;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
@@ -66,6 +67,25 @@ impl Directory {
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The names of what lies in it, files and cgroups; of one that is gone, none.
+    pub(super) fn entries(&self) -> Result<Vec<(String, Type)>> {
+        let call = || format!("readdir({:?})", self.path);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut directory = match Dir::openat(&self.fd, ".", flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Ok(Vec::new()),
+            directory => directory.call(call)?,
+        };
+        let mut entries = Vec::new();
+        for entry in directory.iter() {
+            let entry = entry.call(call)?;
+            let name = entry.file_name().to_string_lossy();
+            if let Some(kind) = entry.file_type().filter(|_| !name.starts_with('.')) {
+                entries.push((name.into_owned(), kind));
+            }
+        }
+        Ok(entries)
     }
 
     /// Opens the file `name` of this cgroup.

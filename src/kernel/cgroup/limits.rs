@@ -89,6 +89,21 @@ pub fn apply(cgroup: &Directory, limits: &Limits) -> Result<()> {
     })
 }
 
+/// Changes the limits of a cgroup that is in use: where one fails, those written before it are put back, as well as that
+/// can be done.
+pub fn change(cgroup: &Directory, limits: &Limits) -> Result<()> {
+    // Some files can only be written: there is nothing to put back.
+    let before: Vec<Option<String>> =
+        limits.0.iter().map(|write| cgroup.read_if_there(&write.file).ok().flatten()).collect();
+    apply(cgroup, limits).inspect_err(|_| {
+        for (write, text) in limits.0.iter().zip(before).rev() {
+            for line in text.iter().flat_map(|text| text.lines()) {
+                let _ = cgroup.write(&write.file, line);
+            }
+        }
+    })
+}
+
 fn apply_one(cgroup: &Directory, write: &Write) -> Result<()> {
     let Err(error) = cgroup.write(&write.file, &write.text) else {
         return Ok(());
@@ -164,6 +179,16 @@ mod tests {
         apply(&cgroup, &Limits(vec![Write::new("weight", "io.bfq.weight", "500").or(instead)]))
             .unwrap();
         assert_eq!(cgroup.read("io.weight").unwrap(), "4950");
+    }
+
+    #[test]
+    fn a_change_that_fails_puts_back_what_it_had_written() {
+        let (directory, cgroup) = cgroup(&["pids.max"]);
+        fs::write(directory.path().join("pids.max"), "10\n").unwrap();
+        let limits =
+            Limits(vec![Write::new("a", "pids.max", "20"), Write::new("b", "cpu.max", "1")]);
+        change(&cgroup, &limits).unwrap_err();
+        assert_eq!(cgroup.read("pids.max").unwrap().lines().next(), Some("10"));
     }
 
     #[test]

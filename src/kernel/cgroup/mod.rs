@@ -15,10 +15,11 @@ pub mod limits;
 mod path;
 pub mod processes;
 pub mod removal;
+pub mod statistics;
 
 pub use cgroupfs::NewCgroup;
 pub use devices::DeviceFilter;
 pub use directory::Directory;
-pub use events::EventsFile;
+pub use events::{EventsFile, wait_for_change};
 pub use limits::Limits;
 pub use path::Path;

@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use nix::dir::{Dir, Type};
+use nix::dir::Type;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 
 use super::events::Waited;
 use super::{Directory, EventsFile};
-use crate::error::{Call, Result};
+use crate::error::Result;
 
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
 pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
@@ -37,21 +35,8 @@ fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
 
 /// The names of the cgroups directly below.
 pub(super) fn children(cgroup: &Directory) -> Result<Vec<String>> {
-    let call = || format!("readdir({:?})", cgroup.path());
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut directory = match Dir::openat(cgroup.dir_fd(), ".", flags, Mode::empty()) {
-        Err(Errno::ENOENT) => return Ok(Vec::new()),
-        directory => directory.call(call)?,
-    };
-    let mut names = Vec::new();
-    for entry in directory.iter() {
-        let entry = entry.call(call)?;
-        let name = entry.file_name().to_string_lossy();
-        if entry.file_type() == Some(Type::Directory) && !name.starts_with('.') {
-            names.push(name.into_owned());
-        }
-    }
-    Ok(names)
+    let entries = cgroup.entries()?.into_iter();
+    Ok(entries.filter(|(_, kind)| *kind == Type::Directory).map(|(name, _)| name).collect())
 }
 
 /// Kills every process of the cgroup and below with SIGKILL, also frozen ones and those forked meanwhile
