@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::pipe2;
 
-use crate::error::{Call, Error, Result};
+use crate::error::{Call, Context, Error, Result};
 use crate::sys::exec::{self, CStrings, Child, Spawn};
 
 /// A program to run at a point of the life cycle.
@@ -40,10 +40,12 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Runs the hooks of a point of the life cycle, such as `createRuntime`, in order, up to the first that fails.
 pub fn run_all(point: &str, hooks: &[Hook], stdin: &[u8]) -> Result<()> {
-    hooks.iter().enumerate().try_for_each(|(index, hook)| {
-        run(hook, stdin)
-            .map_err(|error| error.context(format!("error running {point} hook #{index}")))
-    })
+    hooks.iter().enumerate().try_for_each(|(index, hook)| run_one(point, index, hook, stdin))
+}
+
+/// Runs the hook that stands at `index` of a point of the life cycle.
+pub fn run_one(point: &str, index: usize, hook: &Hook, stdin: &[u8]) -> Result<()> {
+    run(hook, stdin).with_context(|| format!("error running {point} hook #{index}"))
 }
 
 /// Runs a hook to its end, with `stdin` to read, in a process group of its own.

@@ -17,7 +17,7 @@ use crate::sys::mount_api::{self, Reach};
 use crate::sys::{ioctl, socket};
 
 pub use crate::sys::ioctl::WindowSize;
-pub use relay::{RawMode, Relay};
+pub use relay::Relay;
 
 /// `DEVPTS_SUPER_MAGIC` of statfs(2).
 const DEVPTS: FsType = FsType(0x1cd1);

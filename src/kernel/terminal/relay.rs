@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_millis(50);
 
 /// The caller's terminal without line editing, echo and signal keys; as it was when this is dropped.
 #[derive(Debug)]
-pub struct RawMode {
+struct RawMode {
     terminal: OwnedFd,
     before: Termios,
 }
@@ -32,7 +32,7 @@ pub struct RawMode {
 impl RawMode {
     /// Enters raw mode, or does nothing when `stream` is no terminal. A line feed of any program's is still shown as a new
     /// line.
-    pub fn enter(stream: BorrowedFd<'_>) -> Result<Option<RawMode>> {
+    fn enter(stream: BorrowedFd<'_>) -> Result<Option<RawMode>> {
         let Ok(before) = tcgetattr(stream) else { return Ok(None) };
         let terminal = stream.try_clone_to_owned().call(|| "dup(terminal)")?;
         let mut raw = before.clone();
@@ -103,11 +103,26 @@ pub struct Relay {
     output: OwnedFd,
     inwards: Way,
     outwards: Way,
+    /// Our own terminal, given back when this is dropped.
+    _raw_mode: Option<RawMode>,
 }
 
 impl Relay {
-    /// Between `input`, `output` and `master`, which is ours alone.
-    pub fn new(master: OwnedFd, input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<Relay> {
+    /// Between our standard streams and `master`. A terminal of ours is in raw mode meanwhile, and its size is passed on.
+    pub fn new(master: OwnedFd) -> Result<Relay> {
+        let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+        let mut relay = Relay::between(master, stdin.as_fd(), stdout.as_fd())?;
+        relay._raw_mode = RawMode::enter(stdin.as_fd())?;
+        relay.resize()?;
+        Ok(relay)
+    }
+
+    /// Between two streams and `master`, which is ours alone.
+    pub fn between(
+        master: OwnedFd,
+        input: BorrowedFd<'_>,
+        output: BorrowedFd<'_>,
+    ) -> Result<Relay> {
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))
             .call(|| "fcntl(master, F_SETFL, O_NONBLOCK)")?;
         leave_line_feeds(&master)?;
@@ -117,6 +132,7 @@ impl Relay {
             output: output.try_clone_to_owned().call(|| "dup(stdout)")?,
             inwards: Way::default(),
             outwards: Way::default(),
+            _raw_mode: None,
         })
     }
 
