@@ -1,15 +1,21 @@
 //! One file per verb; each reads as a story and knows no other verb (`run` may call create, start, delete).
 
+mod cgroup;
+pub mod container;
 pub mod create;
 pub mod delete;
 pub mod events;
 pub mod exec;
 pub mod features;
+mod foreground;
+mod hooks_outside;
 pub mod kill;
 pub mod list;
 pub mod pause;
+mod pid_file;
 pub mod ps;
 pub mod run;
+mod sockets;
 pub mod spec;
 pub mod start;
 pub mod state;
