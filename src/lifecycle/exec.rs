@@ -14,6 +14,7 @@ use crate::kernel::own_binary;
 use crate::kernel::process::Pidfd;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
+use crate::kernel::terminal::Relay;
 use crate::launch::join::{self, Cradle, Join};
 use crate::launch::payload;
 use crate::plan::process;
@@ -116,7 +117,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     process.commit()?;
     process.start(&cgroup)?;
 
-    let terminal = process.take_terminal().map(foreground::relay).transpose()?;
+    let terminal = process.take_terminal().map(Relay::new).transpose()?;
     let (pid, process) = process.release();
     match options.attachment {
         Attachment::Detached => Ok(0),

@@ -1,6 +1,6 @@
 //! Staying with a process: its terminal is relayed, signals are passed on, orphans are reaped, until it ends.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,14 +11,7 @@ use nix::unistd::Pid;
 use crate::error::{Error, Result};
 use crate::kernel::process::Pidfd;
 use crate::kernel::signals::Signals;
-use crate::kernel::terminal::{RawMode, Relay};
-
-/// Relays the terminal whose master is `master` to our standard streams, at our terminal's size.
-pub(super) fn relay(master: OwnedFd) -> Result<Relay> {
-    let relay = Relay::new(master, std::io::stdin().as_fd(), std::io::stdout().as_fd())?;
-    relay.resize()?;
-    Ok(relay)
-}
+use crate::kernel::terminal::Relay;
 
 /// Waits for `process` (our child, of this `pid`) to end; its exit code, or 128 plus the signal that killed it.
 pub(super) fn stay_with(
@@ -27,11 +20,6 @@ pub(super) fn stay_with(
     mut terminal: Option<Relay>,
     signals: &Signals,
 ) -> Result<i32> {
-    // Until the process ends what a person types is the container's terminal's business.
-    let _raw = match &terminal {
-        Some(_) => RawMode::enter(std::io::stdin().as_fd())?,
-        None => None,
-    };
     loop {
         let mut fds = vec![
             PollFd::new(process.as_fd(), PollFlags::POLLIN),

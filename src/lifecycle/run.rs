@@ -5,6 +5,7 @@ use super::{Global, delete, foreground, hooks_outside};
 use crate::error::Result;
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
+use crate::kernel::terminal::Relay;
 use crate::record::store::Store;
 
 /// What `run` is told by its flags.
@@ -74,7 +75,7 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
     }
     let mut made =
         create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
-    let terminal = made.init.take_terminal().map(foreground::relay).transpose()?;
+    let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
     start(global, &made)?;
     let (pid, process) = made.init.release();
     let code = foreground::stay_with(pid, &process, terminal, &signals)?;
