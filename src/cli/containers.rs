@@ -13,7 +13,7 @@ use crate::lifecycle::create;
 use crate::lifecycle::delete::{self, Force};
 use crate::lifecycle::kill::{self, Stopped};
 use crate::lifecycle::run::{self, Afterwards, Attachment, Orphans};
-use crate::lifecycle::start;
+use crate::lifecycle::{pause, start};
 
 pub(super) fn create(global: &Global, given: &Given) -> Result<u8> {
     create::create(global, &create_options(given)?)?;
@@ -57,12 +57,14 @@ pub(super) fn kill(global: &Global, given: &Given) -> Result<u8> {
     Ok(0)
 }
 
-pub(super) fn pause(_global: &Global, _given: &Given) -> Result<u8> {
-    Err(Error::new("pause is being built"))
+pub(super) fn pause(global: &Global, given: &Given) -> Result<u8> {
+    pause::pause(global, given.argument(0)?)?;
+    Ok(0)
 }
 
-pub(super) fn resume(_global: &Global, _given: &Given) -> Result<u8> {
-    Err(Error::new("resume is being built"))
+pub(super) fn resume(global: &Global, given: &Given) -> Result<u8> {
+    pause::resume(global, given.argument(0)?)?;
+    Ok(0)
 }
 
 fn create_options(given: &Given) -> Result<create::Options> {

@@ -3,7 +3,7 @@
 use super::grammar::Flag;
 
 // Of every verb.
-pub(super) static DEBUG: Flag = Flag::switch("debug", "log more, for whoever looks for a fault");
+pub(super) static DEBUG: Flag = Flag::switch("debug", "log the command line too");
 pub(super) static LOG: Flag =
     Flag::value("log", "FILE", "append log lines to FILE instead of standard error");
 pub(super) static LOG_FORMAT: Flag =

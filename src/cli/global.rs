@@ -24,6 +24,9 @@ pub fn open_log(given: &Given) -> Result<()> {
     let format = Format::named(given.text(&flags::LOG_FORMAT)?.unwrap_or("text"))?;
     log::open(given.path(&flags::LOG).as_deref(), format)?;
     warning::print_with(log::warning);
+    if given.switch(&flags::DEBUG)? {
+        log::debug(&format!("{:?}", env::args_os()));
+    }
     Ok(())
 }
 

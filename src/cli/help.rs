@@ -16,10 +16,6 @@ use crate::lifecycle::Global;
 
 const ABOUT: &str = "Open Container Initiative runtime";
 
-/// runc's headings: some callers look for them.
-const TEMPLATE: &str =
-    "NAME:\n   {name} - {about}\n\nUSAGE:\n   {usage}\n\n{after-help}OPTIONS:\n{options}\n";
-
 /// The help of etui, or of one verb.
 pub(super) fn text(verb: Option<&Verb>) -> String {
     let mut command = match verb {
@@ -28,7 +24,7 @@ pub(super) fn text(verb: Option<&Verb>) -> String {
             .override_usage(usage(verb)),
         None => global_command()
             .override_usage("etui [options] <verb> [options] [arguments]")
-            .after_help(format!("VERBS:\n{}\n", verb_lines())),
+            .help_template(template(&format!("VERBS:\n{}\n", verb_lines()))),
     };
     command.render_help().to_string()
 }
@@ -63,6 +59,13 @@ pub(super) fn manual(_global: &Global, given: &Given) -> Result<u8> {
     clap_mangen::generate_to(whole_command(), &directory)
         .call(|| format!("write({directory:?})"))?;
     Ok(0)
+}
+
+/// runc's headings: some callers look for them. `more` stands before the options.
+fn template(more: &str) -> String {
+    format!(
+        "NAME:\n   {{name}} - {{about}}\n\nUSAGE:\n   {{usage}}\n\n{more}OPTIONS:\n{{options}}\n"
+    )
 }
 
 fn usage(verb: &Verb) -> String {
@@ -101,7 +104,7 @@ fn verb_command(verb: &Verb) -> Command {
 fn base(name: &'static str) -> Command {
     Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
-        .help_template(TEMPLATE)
+        .help_template(template(""))
         .disable_help_flag(true)
         .disable_version_flag(true)
         .disable_help_subcommand(true)

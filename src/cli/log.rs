@@ -42,6 +42,7 @@ impl Format {
 /// How grave a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
+    Debug,
     Warning,
     Error,
 }
@@ -49,6 +50,7 @@ enum Level {
 impl Level {
     fn name(self) -> &'static str {
         match self {
+            Level::Debug => "debug",
             Level::Warning => "warning",
             Level::Error => "error",
         }
@@ -68,6 +70,11 @@ pub fn open(path: Option<&Path>, format: Format) -> Result<()> {
     };
     LOG.get_or_init(|| Log { format, file });
     Ok(())
+}
+
+/// Tells what only helps to find a fault.
+pub fn debug(message: &str) {
+    write(Level::Debug, message);
 }
 
 /// Tells the operator about something that is no failure.

@@ -8,6 +8,7 @@ mod grammar;
 mod help;
 mod log;
 mod parse;
+mod processes;
 mod reports;
 mod resources;
 mod signal;
@@ -51,7 +52,10 @@ fn obey(words: &[OsString]) -> u8 {
     };
     match parse::parse(&given.arguments[1..], &known_to(verb), verb.flags_end) {
         Ok(own) => obey_verb(verb, &own.after(given)),
-        Err(error) => refuse_usage(Some(verb), &error),
+        Err(error) => match global::open_log(&given) {
+            Ok(()) => refuse_usage(Some(verb), &error),
+            Err(error) => fail(FAILED, &error),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verbs that tell, and how they write it: runc's tables and JSON, to the byte where a program may read them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -8,12 +9,13 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::parse::Given;
 use super::table::table;
-use super::{flags, print};
+use super::{flags, print, processes};
 use crate::error::{Error, Result};
 use crate::lifecycle::container::Description;
+use crate::lifecycle::events::{self, Event};
 use crate::lifecycle::list::{self, Listing};
 use crate::lifecycle::spec::{self, For};
-use crate::lifecycle::{Global, features, state};
+use crate::lifecycle::{Global, features, ps, state};
 
 /// How `list` and `ps` write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +93,54 @@ fn list_table(containers: &[Description]) -> String {
     table(&rows)
 }
 
-pub(super) fn ps(_global: &Global, _given: &Given) -> Result<u8> {
-    Err(Error::new("ps is being built"))
+pub(super) fn ps(global: &Global, given: &Given) -> Result<u8> {
+    let format = format(given)?;
+    let processes = ps::processes(global, given.argument(0)?)?;
+    match format {
+        Format::Json => print(&(json(&processes)? + "\n"))?,
+        Format::Table => print(&processes::table(&processes, &given.arguments[1..])?)?,
+    }
+    Ok(0)
 }
 
-pub(super) fn events(_global: &Global, _given: &Given) -> Result<u8> {
-    Err(Error::new("events is being built"))
+pub(super) fn events(global: &Global, given: &Given) -> Result<u8> {
+    let id = given.argument(0)?;
+    let mut tell = |event: &Event| print(&(json(event)? + "\n"));
+    if given.switch(&flags::STATS)? {
+        tell(&events::stats(global, id)?)?;
+        return Ok(0);
+    }
+    let interval = match given.text(&flags::INTERVAL)? {
+        Some(text) => duration(text)?,
+        None => Duration::from_secs(5),
+    };
+    events::follow(global, id, interval, &mut tell)?;
+    Ok(0)
+}
+
+/// A duration as Go writes it: numbers with units, such as `500ms` or `1m30s`.
+fn duration(text: &str) -> Result<Duration> {
+    let invalid = || Error::refused(format!("--interval {text:?}: it is a duration such as 500ms"));
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
+        let (number, tail) = rest.split_at(end);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let factor = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return Err(invalid()),
+        };
+        seconds += factor * number.parse::<f64>().map_err(|_| invalid())?;
+        rest = tail;
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String> {
@@ -142,6 +186,16 @@ mod tests {
              \"bundle\": \"/srv/web\",\n  \"rootfs\": \"/srv/web/rootfs\",\n  \
              \"created\": \"2026-01-02T15:04:05.5Z\",\n  \"owner\": \"root\"\n}"
         );
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        assert_eq!(duration("5s").expect("known"), Duration::from_secs(5));
+        assert_eq!(duration("1m30s").expect("known"), Duration::from_secs(90));
+        assert_eq!(duration("1.5ms").expect("known"), Duration::from_micros(1500));
+        for bad in ["5", "s", "-1s", "1x", "1..5s", "9e99h"] {
+            duration(bad).expect_err(bad);
+        }
     }
 
     #[test]

@@ -8,19 +8,19 @@ use super::flags;
 use super::grammar::Flag;
 use super::parse::Given;
 use crate::error::{Call, Context, Error, Result};
-use crate::lifecycle::Global;
+use crate::lifecycle::{Global, update};
 use crate::spec::Resources;
 use crate::spec::bundle;
 use crate::spec::resources::{BlockIo, Cpu, Memory, Pids};
 use crate::warning;
 
-pub(super) fn update(_global: &Global, given: &Given) -> Result<u8> {
+pub(super) fn update(global: &Global, given: &Given) -> Result<u8> {
     let resources = match given.path(&flags::RESOURCES) {
         Some(path) => document(&path)?,
         None => from_flags(given)?,
     };
-    let _ = resources;
-    Err(Error::new("update is being built"))
+    update::update(global, given.argument(0)?, &resources)?;
+    Ok(0)
 }
 
 /// The resources object in a file, or with `-` on standard input. It may name device rules: `update` leaves the device

@@ -39,6 +39,11 @@ pub fn keep_capabilities() -> Result<()> {
     nix::sys::prctl::set_keepcaps(true).call(|| "prctl(PR_SET_KEEPCAPS, 1)")
 }
 
+/// Lets what is made from here on have exactly the permissions asked for.
+pub fn clear_umask() {
+    umask(Mode::empty());
+}
+
 /// Sets the umask.
 pub fn set_umask(user: &User) {
     umask(Mode::from_bits_truncate(user.umask));

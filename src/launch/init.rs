@@ -94,6 +94,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     become_root_of_user_namespace(plan, channel)?;
     process::forbid_inspection()?;
     lead_session(plan)?;
+    credentials::clear_umask();
     enter_namespaces(plan, &joins, &procfs)?;
     raise_loopback(plan)?;
 

@@ -62,11 +62,11 @@ impl Join {
 
 /// Where the process is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'a> {
+pub struct Cradle<'c, 'a> {
     /// Its cgroup.
-    pub cgroup: &'a Directory,
+    pub cgroup: &'c Directory,
     /// The container's init.
-    pub init: BorrowedFd<'a>,
+    pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
@@ -79,7 +79,7 @@ pub struct Cradle<'a> {
 ///
 /// The pid namespace is joined by us: only children born afterwards are members, so one clone is enough. All the others
 /// the new process joins itself, in one call.
-pub fn give_birth<'a>(join: &Join, cradle: Cradle<'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(join: &Join, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let procfs = Procfs::open()?;
     let (ours, theirs) = Channel::pair()?;
     let beforehand = joined_beforehand(&join.namespaces)?;
@@ -118,7 +118,7 @@ fn joined_beforehand(namespaces: &[Namespace]) -> Result<Vec<Namespace>> {
 fn live(
     join: &Join,
     namespaces: CloneFlags,
-    cradle: &Cradle<'_>,
+    cradle: &Cradle<'_, '_>,
     birthplace: Birthplace,
     procfs: Procfs,
     channel: Channel,
@@ -139,7 +139,7 @@ fn live(
 fn to_ready(
     join: &Join,
     namespaces: CloneFlags,
-    cradle: &Cradle<'_>,
+    cradle: &Cradle<'_, '_>,
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {

@@ -15,7 +15,7 @@ use super::start_gate::Gate;
 use super::{death, listener, sibling};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
-use crate::kernel::cgroup::{self, Directory};
+use crate::kernel::cgroup::Directory;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::process::Pidfd;
@@ -33,9 +33,9 @@ const BY_CLONE: [Namespace; 5] =
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'a> {
+pub struct Cradle<'c, 'a> {
     /// Its cgroup.
-    pub cgroup: &'a Directory,
+    pub cgroup: &'c Directory,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -58,7 +58,7 @@ pub struct Newborn<'a> {
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
-pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let Cradle { cgroup, gate, console_socket, preserve_fds, interrupts } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;

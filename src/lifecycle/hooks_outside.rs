@@ -38,8 +38,8 @@ pub(super) fn run_poststop(record: &Record) {
         let planned = plan::hooks::plan(Some(hooks))?;
         let state = state(record, Status::Stopped)?;
         for (index, hook) in planned.poststop.iter().enumerate() {
-            if let Err(error) = hooks::run_one("poststop", index, hook, &state) {
-                warn(error.to_string());
+            if let Err(error) = hooks::run(hook, &state) {
+                warn(error.context(format!("error running poststop hook #{index}")).to_string());
             }
         }
         Ok::<_, Error>(())

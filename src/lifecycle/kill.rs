@@ -1,13 +1,13 @@
 //! The verb `kill`.
 
-use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::Global;
 use super::container::Container;
-use crate::error::{Call, Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
+use crate::kernel::cgroup::{Directory, processes};
 use crate::record::Record;
 
 /// What a container that is stopped already means to `kill`.
@@ -56,14 +56,10 @@ fn signal_init(record: &Record, signal: i32) -> Result<Reached> {
     }
 }
 
-/// Kills every process of the cgroup and of those below it, a frozen one too (cgroups(7), `cgroup.kill`, Linux 5.14).
-fn kill_cgroup(cgroup: &Path) -> Result<Reached> {
-    match fs::write(cgroup.join("cgroup.kill"), "1") {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Reached::Nobody),
-        written => written
-            .call(|| format!("write({:?}, \"1\")", cgroup.join("cgroup.kill")))
-            .context("kill the container's processes")
-            .map(|()| Reached::Someone),
+fn kill_cgroup(path: &Path) -> Result<Reached> {
+    match Directory::open(path).and_then(|cgroup| processes::kill(&cgroup)) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(Reached::Nobody),
+        killed => killed.context("kill the container's processes").map(|()| Reached::Someone),
     }
 }
 

@@ -4,8 +4,6 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::mount::MsFlags;
-
 use super::mount_options::{Effect, Options};
 use crate::error::{Context, Error, Result};
 use crate::kernel::id_maps::IdMap;
@@ -215,11 +213,3 @@ pub fn known_options() -> Vec<&'static str> {
         .map(|(name, _)| *name)
         .collect()
 }
-
-/// Flags of a super block that options name.
-pub(super) const SUPER_BLOCK: MsFlags = MsFlags::MS_SYNCHRONOUS
-    .union(MsFlags::MS_DIRSYNC)
-    .union(MsFlags::MS_LAZYTIME)
-    .union(MsFlags::MS_MANDLOCK)
-    .union(MsFlags::MS_I_VERSION)
-    .union(MsFlags::MS_SILENT);

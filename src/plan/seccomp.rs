@@ -224,3 +224,6 @@ fn find<T: Copy>(field: &str, what: &str, known: &[(&str, T)], name: &str) -> Re
 fn refused(field: &str, why: &str) -> Error {
     Error::refused(format!("linux.seccomp.{field}: {why}"))
 }
+
+#[cfg(test)]
+mod tests;
