@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
-use nouns_support::{alone, root, status};
 use etui::kernel::capabilities::{self, CapSet, Sets};
 use etui::kernel::credentials::{self, OldGroups, User};
 use etui::kernel::id_maps::{self, IdMap, Way};
@@ -22,6 +21,7 @@ use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::Pid;
+use nouns_support::{alone, root, status};
 
 const KILL: u64 = 1 << 5;
 const CHOWN: u64 = 1;
@@ -106,9 +106,8 @@ fn groups_that_the_namespace_forbids_are_passed_over() {
                 let passed = credentials::become_user(&procfs, &user, OldGroups::Replace);
                 let unmapped = User { uid: 5, ..User::default() };
                 let refused = credentials::become_user(&procfs, &unmapped, OldGroups::Keep);
-                let told = refused.is_err_and(|error| {
-                    error.to_string().contains("user id 5 is not mapped")
-                });
+                let told = refused
+                    .is_err_and(|error| error.to_string().contains("user id 5 is not mapped"));
                 etui::sys::exec::exit_at_once(i32::from(passed.is_err() || !told));
             }
             Birth::Parent { pid, pidfd } => {
@@ -287,7 +286,10 @@ fn loopback_is_up_and_sysctls_are_the_namespaces_own() {
         sysctl::write(&procfs, &[set("77")]).unwrap();
         assert_eq!(procfs.read_to_string(path).unwrap(), "77\n");
         let error = sysctl::write(&procfs, &[set("none")]).unwrap_err().to_string();
-        assert!(error.starts_with("linux.sysctl: net.ipv4.ip_unprivileged_port_start: "), "{error}");
+        assert!(
+            error.starts_with("linux.sysctl: net.ipv4.ip_unprivileged_port_start: "),
+            "{error}"
+        );
         namespaces::join(Namespace::Network, home.as_fd()).unwrap();
         assert_eq!(procfs.read_to_string(path).unwrap(), before);
     });
@@ -343,4 +345,14 @@ fn private_mounts() {
     namespaces::create(CloneFlags::CLONE_NEWNS).unwrap();
     let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+}
+
+#[test]
+fn a_program_starts_with_no_signal_ignored() {
+    alone("a_program_starts_with_no_signal_ignored", || {
+        // Rust ignores SIGPIPE; whoever spawned us by posix_spawn(3) of glibc left 32 and 33 ignored.
+        assert_ne!(status("SigIgn"), "0000000000000000");
+        etui::sys::signals::reset_dispositions();
+        assert_eq!(status("SigIgn"), "0000000000000000");
+    });
 }

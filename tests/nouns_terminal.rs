@@ -95,7 +95,9 @@ fn the_slave_becomes_the_streams_and_the_sessions_terminal() {
         let session = nix::sys::termios::tcgetsid(std::io::stdin()).unwrap();
         assert_eq!(session, nix::unistd::getpid());
         let tty = std::fs::File::options().read(true).write(true).open("/dev/tty").unwrap();
-        assert!(nix::unistd::isatty(&tty).unwrap() && nix::unistd::isatty(std::io::stderr()).unwrap());
+        assert!(
+            nix::unistd::isatty(&tty).unwrap() && nix::unistd::isatty(std::io::stderr()).unwrap()
+        );
     });
 }
 
@@ -147,7 +149,8 @@ fn a_slow_reader_loses_nothing_and_line_feeds_stay_alone() {
         std::fs::File::from(slave).write_all(lines.as_bytes()).unwrap();
     });
     let reader = std::thread::spawn(move || {
-        let (mut file, mut all, mut chunk) = (std::fs::File::from(reader), Vec::new(), [0; 9000]);
+        let (mut file, mut all, mut chunk) =
+            (std::fs::File::from(reader), Vec::<u8>::new(), [0; 9000]);
         loop {
             std::thread::sleep(Duration::from_millis(1));
             match file.read(&mut chunk).unwrap() {
