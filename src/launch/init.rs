@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::{getpid, sethostname, setsid};
 
+use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use super::payload::{self, Program};
@@ -21,26 +22,6 @@ use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, s
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::sys::uts;
-
-/// Whether a process was born where it belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Birthplace {
-    /// In its cgroup (`CLONE_INTO_CGROUP`).
-    Cgroup,
-    /// In its parent's.
-    Elsewhere,
-}
-
-impl Birthplace {
-    /// Where the kernel could not have us born in the cgroup, the parent moves us there: a cgroup namespace takes its
-    /// root from where its maker is.
-    pub(super) fn wait_for_cgroup(self, channel: &Channel) -> Result<()> {
-        match self {
-            Birthplace::Cgroup => Ok(()),
-            Birthplace::Elsewhere => ToInit::Placed.wait(channel),
-        }
-    }
-}
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]

@@ -110,8 +110,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
             interrupts: &signals,
         },
     )?;
-    process.send_program(filter::read(&container.directory)?)?;
-    process.attend_join(&join, &cgroup)?;
+    process.send_filter(filter::read(&container.directory)?)?;
+    process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
