@@ -63,7 +63,7 @@ fn halves(sets: &BaseSets, half: fn(u64) -> u32) -> Data {
 }
 
 fn low(set: u64) -> u32 {
-    (set & u64::from(u32::MAX)) as u32
+    (set & 0xffff_ffff) as u32
 }
 
 fn high(set: u64) -> u32 {
