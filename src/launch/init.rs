@@ -14,7 +14,7 @@ use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
-use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
@@ -110,7 +110,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
-    hand_out_console(plan, console, console_socket, channel)?;
+    hand_out_console(plan, console, console_socket.as_ref(), channel)?;
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
@@ -173,12 +173,21 @@ fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs
     if plan.namespaces.creates(Namespace::Time) {
         namespaces::create_time(procfs, &plan.namespaces.time_offsets)?;
     }
-    let last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
+    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
+    if makes_ipc_namespace(&plan.namespaces) {
+        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
+    }
     namespaces::create(last)?;
     for (namespace, fd) in mount {
         namespaces::join(*namespace, fd.as_fd())?;
     }
     Ok(())
+}
+
+/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
+/// root, which nobody is at the clone.
+pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
+    namespaces.separates(Namespace::User)
 }
 
 /// A new network namespace has its loopback interface down.
@@ -262,11 +271,11 @@ fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
 fn hand_out_console(
     plan: &Plan,
     console: Option<terminal::Pty>,
-    socket: Option<OwnedFd>,
+    socket: Option<&OwnedFd>,
     channel: &Channel,
 ) -> Result<()> {
     let Some(pty) = console else { return payload::own_stdio(&plan.process) };
-    payload::hand_out(&pty, &plan.process, socket.as_ref(), channel)
+    payload::hand_out(&pty, &plan.process, socket, channel)
 }
 
 fn set_names(plan: &Plan) -> Result<()> {

@@ -79,7 +79,7 @@ pub struct Cradle<'c, 'a> {
 ///
 /// The pid namespace is joined by us: only children born afterwards are members, so one clone is enough. All the others
 /// the new process joins itself, in one call.
-pub fn give_birth<'a>(join: &Join, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let procfs = Procfs::open()?;
     let (ours, theirs) = Channel::pair()?;
     let beforehand = joined_beforehand(&join.namespaces)?;
@@ -90,7 +90,7 @@ pub fn give_birth<'a>(join: &Join, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
             drop(ours);
             let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
             let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
-            std::process::exit(live(join, later, &cradle, birthplace, procfs, theirs));
+            std::process::exit(live(join, later, cradle, birthplace, procfs, theirs));
         }
         Birth::Parent { pid, pidfd } => {
             drop(theirs);

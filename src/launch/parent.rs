@@ -28,8 +28,8 @@ use crate::spec::state::{State, Status};
 use crate::sys::clone::{Birth, CloneArgs, clone3};
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 5] =
-    [Namespace::User, Namespace::Pid, Namespace::Network, Namespace::Ipc, Namespace::Uts];
+const BY_CLONE: [Namespace; 4] =
+    [Namespace::User, Namespace::Pid, Namespace::Network, Namespace::Uts];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
@@ -64,7 +64,10 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
     let (ours, theirs) = Channel::pair()?;
-    let flags = plan.namespaces.flags_among(&BY_CLONE);
+    let mut flags = plan.namespaces.flags_among(&BY_CLONE);
+    if !init::makes_ipc_namespace(&plan.namespaces) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
+    }
 
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
     let (birth, birthplace) = clone(flags, &beforehand, cgroup)?;

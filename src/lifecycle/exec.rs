@@ -102,7 +102,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let init = open_init(&container)?;
     let mut process = join::give_birth(
         &join,
-        Cradle {
+        &Cradle {
             cgroup: &cgroup,
             init: init.as_fd(),
             console_socket: sockets::connect(options.console_socket.as_deref())?,
