@@ -73,10 +73,11 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
         inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
+    make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
     lead_session(plan)?;
     credentials::clear_umask();
-    enter_namespaces(plan, &joins, &procfs)?;
+    enter_namespaces(plan, &joins)?;
     raise_loopback(plan)?;
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
@@ -134,6 +135,15 @@ fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
     Ok(())
 }
 
+/// A time namespace takes its offsets through /proc/self, which is out of reach of a user namespace's root once the
+/// process can't be inspected any more.
+fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
+    match plan.namespaces.creates(Namespace::Time) {
+        true => namespaces::create_time(procfs, &plan.namespaces.time_offsets),
+        false => Ok(()),
+    }
+}
+
 /// No terminal of the caller's, no keys of the caller's.
 fn lead_session(plan: &Plan) -> Result<()> {
     setsid().call(|| "setsid()")?;
@@ -145,14 +155,11 @@ fn lead_session(plan: &Plan) -> Result<()> {
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
 /// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
-fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs) -> Result<()> {
+fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
         namespaces::join(*namespace, fd.as_fd())?;
-    }
-    if plan.namespaces.creates(Namespace::Time) {
-        namespaces::create_time(procfs, &plan.namespaces.time_offsets)?;
     }
     let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
     if makes_ipc_namespace(&plan.namespaces) {

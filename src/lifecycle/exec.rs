@@ -4,8 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
-use super::run::Attachment;
-use super::{Global, foreground, pid_file, sockets};
+use super::{Attachment, Global, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
