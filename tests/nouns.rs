@@ -21,7 +21,15 @@ use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::Pid;
-use nouns_support::{alone, root, status};
+use nouns_support::{alone, root};
+
+/// A field of /proc/thread-self/status.
+fn status(field: &str) -> String {
+    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let prefix = format!("{field}:");
+    let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.unwrap_or_else(|| panic!("no {field}")).trim().to_owned()
+}
 
 const KILL: u64 = 1 << 5;
 const CHOWN: u64 = 1;

@@ -102,7 +102,7 @@ pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "ps",
         about: "list the processes of a container",
-        usage: "<container-id> [ps argument...]",
+        usage: "<container-id> [ps-argument...]",
         arguments: AtLeast(1),
         flags_end: FlagsEnd::AtFirstArgument,
         flags: &[&FORMAT],

@@ -11,7 +11,8 @@ use crate::kernel::process::Process;
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::{lsm, own_binary};
-use crate::launch::parent::{self, Cradle, Newborn};
+use crate::launch::newborn::Newborn;
+use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
 use crate::plan::{Plan, Request};
@@ -115,9 +116,10 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
-    let program = init.send_filter(plan.seccomp.as_ref())?;
+    let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
-    init.attend(&plan, cgroup.directory())?;
+    init.send_filter(program)?;
+    init.attend(&parent::care(&plan, &init), cgroup.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     pid_file::write(options.pid_file.as_deref(), init.pid())?;

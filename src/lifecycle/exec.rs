@@ -4,8 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
-use super::run::Attachment;
-use super::{Global, foreground, pid_file, sockets};
+use super::{Attachment, Global, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
@@ -110,8 +109,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
             interrupts: &signals,
         },
     )?;
-    process.send_program(filter::read(&container.directory)?)?;
-    process.attend_join(&join, &cgroup)?;
+    process.send_filter(filter::read(&container.directory)?)?;
+    process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;

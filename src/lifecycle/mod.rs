@@ -55,3 +55,13 @@ pub enum Rootless {
     /// They are not.
     No,
 }
+
+/// Whether a verb stays with the process it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Attachment {
+    /// It waits, forwards signals, and exits as the process did.
+    #[default]
+    Foreground,
+    /// It returns once the process runs.
+    Detached,
+}

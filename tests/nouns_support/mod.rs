@@ -22,11 +22,3 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", output.status);
 }
-
-/// A field of /proc/thread-self/status.
-pub fn status(field: &str) -> String {
-    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    let prefix = format!("{field}:");
-    let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
-    line.unwrap_or_else(|| panic!("no {field}")).trim().to_owned()
-}
