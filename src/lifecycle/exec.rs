@@ -95,7 +95,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     refuse_unless_running(&container, options.paused)?;
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
-    payload::check_descriptors(options.preserve_fds)?;
+    payload::take_charge_of_descriptors(options.preserve_fds)?;
 
     let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
     let init = open_init(&container)?;
