@@ -14,17 +14,17 @@ check() {
     fi
 }
 
-# expect NAME WANTED COMMAND...: the command prints exactly this (white space around it aside).
+# expect NAME WANTED COMMAND...: the command prints exactly this (white space at the ends of lines aside).
 expect() {
     local name=$1 wanted=$2 output code=0
     shift 2
-    output=$("$@" 2>&1 </dev/null) || code=$?
+    output=$("$@" 2>/tmp/errors </dev/null) || code=$?
     output=$(tr -d '\r' <<<"$output" | sed -e 's/[[:space:]]*$//')
     if [ "$output" = "$wanted" ]; then
         echo "ok - $name"
     else
         echo "not ok - $name: wanted '$wanted', exit code $code"
-        sed 's/^/#   /' <<<"$output" | tail -15
+        cat - /tmp/errors <<<"$output" | sed 's/^/#   /' | tail -15
     fi
 }
 
