@@ -66,36 +66,41 @@ pub fn attach(rootfs: &Rootfs, prepared: Option<OwnedFd>) -> Result<Tree> {
     let initial = rootfs.initial_propagation;
     mount(None::<&str>, "/", None::<&str>, flags(initial), None::<&str>)
         .call(|| format!("mount(\"/\", {:?})", flags(initial)))?;
-    let root = prepared.map_or_else(|| detached(rootfs), Ok)?;
     let place = match open_directory(&rootfs.path) {
         // The root of a user namespace may not be allowed to go there; any place will do for it.
         Err(error) if error.errno() == Some(Errno::EACCES) => open_directory(Path::new("/"))?,
         place => place.context("root.path")?,
     };
+    let root = prepared.map_or_else(|| detached(rootfs), Ok)?;
     if initial.reach == Reach::One || initial.flag == MsFlags::MS_SHARED.bits() {
-        leave_peers(&place)?;
+        leave_peers(top_of_mount(&place)?.as_fd())?;
+        leave_peers(root.as_fd())?;
     }
     mount_api::attach(root.as_fd(), place.as_fd())
         .call(|| format!("move_mount(root, {:?})", rootfs.path))?;
     Ok(Tree::new(root))
 }
 
-/// Makes the mount that `place` lies on private: what is mounted there must not appear on the host, and pivot_root(2)
-/// refuses a root whose parent mount is shared.
-fn leave_peers(place: &OwnedFd) -> Result<()> {
+/// Makes a mount private: what is mounted on it must not appear on the host, and pivot_root(2) refuses a root that is
+/// shared, or lies on a shared mount.
+fn leave_peers(mount: BorrowedFd<'_>) -> Result<()> {
+    let private = MountAttr { propagation: MsFlags::MS_PRIVATE.bits(), ..MountAttr::default() };
+    mount_api::mount_setattr(mount, private, None, Reach::One)
+        .call(|| "mount_setattr(root or its parent mount, MS_PRIVATE)")
+}
+
+/// The topmost directory of the mount that `place` lies on.
+fn top_of_mount(place: &OwnedFd) -> Result<OwnedFd> {
     let mut top = place.try_clone().call(|| "dup")?;
     let id = statx::mount_id(&top).call(|| "statx(root)")?;
     loop {
         let parent = openat(&top, "..", DIRECTORY, Mode::empty()).call(|| "openat(\"..\")")?;
         let left = statx::mount_id(&parent).call(|| "statx(\"..\")")? != id;
         if left || statx::same_file(&parent, &top).call(|| "fstat(\"..\")")? {
-            break;
+            return Ok(top);
         }
         top = parent;
     }
-    let private = MountAttr { propagation: MsFlags::MS_PRIVATE.bits(), ..MountAttr::default() };
-    mount_api::mount_setattr(top.as_fd(), private, None, Reach::One)
-        .call(|| "mount_setattr(parent mount of the root, MS_PRIVATE)")
 }
 
 /// Makes `tree` the root of this process and namespace, and lets go of the host's.
