@@ -1,3 +1,5 @@
 //! From a result to an exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    etui::cli::main()
+}

@@ -1,1 +1,182 @@
 //! Flags in; text, JSON and exit code out. Knows runc's flags and output formats, no `config.json`, no system call.
+
+mod containers;
+mod exec;
+mod flags;
+mod global;
+mod grammar;
+mod help;
+mod log;
+mod parse;
+mod processes;
+mod reports;
+mod resources;
+mod signal;
+mod table;
+mod verbs;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::error::{Call, Error, Kind, Result};
+use crate::kernel::signals::expect_children;
+use crate::lifecycle::Global;
+use grammar::{Flag, FlagsEnd, Verb};
+use parse::Given;
+
+/// What every failure returns, but for those below.
+const FAILED: u8 = 1;
+/// What `exec` returns when it can't run the process: the process's own codes are 0 to 254, so callers tell them apart.
+const EXEC_FAILED: u8 = 255;
+/// What an unknown verb returns.
+const NO_SUCH_VERB: u8 = 3;
+
+/// Carries out the command line of this process.
+pub fn main() -> ExitCode {
+    expect_children();
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    ExitCode::from(obey(&words))
+}
+
+fn obey(words: &[OsString]) -> u8 {
+    let given = match parse::parse(words, verbs::GLOBAL, FlagsEnd::AtFirstArgument) {
+        Ok(given) => given,
+        Err(error) => return refuse_usage(None, &error),
+    };
+    let Some(name) = given.arguments.first() else { return without_verb(&given) };
+    let verb = verbs::VERBS.iter().find(|verb| name == verb.name);
+    let Some((verb, act)) = verb.and_then(|verb| Some((verb, action(verb.name)?))) else {
+        if let Err(error) = global::open_log(&given) {
+            return fail(FAILED, &error);
+        }
+        log::error(&format!("No help topic for '{}'", name.display()));
+        return NO_SUCH_VERB;
+    };
+    match parse::parse(&given.arguments[1..], &known_to(verb), verb.flags_end) {
+        Ok(own) => obey_verb(verb, act, &own.after(given)),
+        Err(error) => match global::open_log(&given) {
+            Ok(()) => refuse_usage(Some(verb), &error),
+            Err(error) => fail(FAILED, &error),
+        },
+    }
+}
+
+/// Carries out a verb; returns the exit code.
+type Action = fn(&Global, &Given) -> Result<u8>;
+
+fn action(verb: &str) -> Option<Action> {
+    Some(match verb {
+        "create" => containers::create,
+        "delete" => containers::delete,
+        "events" => reports::events,
+        "exec" => exec::exec,
+        "features" => reports::features,
+        "kill" => containers::kill,
+        "list" => reports::list,
+        "pause" => containers::pause,
+        "ps" => reports::ps,
+        "resume" => containers::resume,
+        "run" => containers::run,
+        "spec" => reports::spec,
+        "start" => containers::start,
+        "state" => reports::state,
+        "update" => resources::update,
+        "help" => help::help,
+        "completion" => help::completion,
+        "man" => help::manual,
+        _ => return None,
+    })
+}
+
+/// The verb's own flags, then the global ones: a flag of its own hides a global one of that name.
+fn known_to(verb: &Verb) -> Vec<&'static Flag> {
+    verb.flags.iter().chain(verbs::GLOBAL).copied().collect()
+}
+
+fn obey_verb(verb: &Verb, act: Action, given: &Given) -> u8 {
+    if given.has(&flags::HELP) {
+        return print_help(Some(verb));
+    }
+    if let Err(error) = global::open_log(given) {
+        return fail(FAILED, &error);
+    }
+    if let Some(fault) = verb.arguments.fault(verb.name, given.arguments.len()) {
+        return refuse_usage(Some(verb), &Error::refused(fault).of_kind(Kind::Usage));
+    }
+    let code_of_failure = if verb.name == "exec" { EXEC_FAILED } else { FAILED };
+    let global = match global::read(given) {
+        Ok(global) => global,
+        Err(error) => return fail(FAILED, &error),
+    };
+    match act(&global, given) {
+        Ok(code) => code,
+        Err(error) => fail(code_of_failure, &in_callers_words(verb, error)),
+    }
+}
+
+/// Callers know these beginnings from runc.
+fn in_callers_words(verb: &Verb, error: Error) -> Error {
+    match verb.name {
+        "create" | "run" => error.context(format!("etui {} failed", verb.name)),
+        "exec" => error.context("exec failed"),
+        _ => error,
+    }
+}
+
+fn without_verb(given: &Given) -> u8 {
+    if given.has(&flags::VERSION) {
+        return print_or_fail(&version());
+    }
+    print_help(None)
+}
+
+fn version() -> String {
+    let mut text = format!("etui version {}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(commit) = option_env!("ETUI_COMMIT") {
+        text.push_str(&format!("commit: {commit}\n"));
+    }
+    text.push_str(&format!("spec: {}\n", crate::spec::state::OCI_VERSION));
+    text
+}
+
+fn print_help(verb: Option<&Verb>) -> u8 {
+    print_or_fail(&help::text(verb))
+}
+
+fn print_or_fail(text: &str) -> u8 {
+    match print(text) {
+        Ok(()) => 0,
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+/// Help goes to standard output, as runc has it; what is wrong to the log.
+fn refuse_usage(verb: Option<&Verb>, error: &Error) -> u8 {
+    let _ = print(&format!("Incorrect Usage.\n\n{}", help::text(verb)));
+    fail(FAILED, error)
+}
+
+fn fail(code: u8, error: &Error) -> u8 {
+    log::error(&error.to_string());
+    code
+}
+
+/// Writes to standard output; unlike `println!` a reader that went away is an error, not a panic.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).call(|| "write(1)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_carried_out() {
+        for verb in verbs::VERBS {
+            assert!(action(verb.name).is_some(), "{}", verb.name);
+        }
+    }
+}

@@ -1,1 +1,132 @@
-//! User, groups, umask: becoming the container's user.
+//! User, groups and umask of the calling thread (credentials(7)).
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, fstat, umask};
+use nix::unistd::{Gid, Uid, fchown, setgroups, setresgid, setresuid};
+
+use super::procfs::Procfs;
+use crate::error::{Call, Context, Error, Result};
+use crate::warning;
+
+/// Who a process runs as: ids as its user namespace sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary group ids.
+    pub additional_gids: Vec<u32>,
+    /// Permission bits that new files don't get.
+    pub umask: u32,
+}
+
+/// What becomes of the supplementary groups the caller has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OldGroups {
+    /// They are replaced.
+    #[default]
+    Replace,
+    /// They are kept, as an annotation asks.
+    Keep,
+}
+
+/// Lets the permitted set survive the change of user (capabilities(7), "Effect of user ID changes on capabilities"); execve
+/// takes it back.
+pub fn keep_capabilities() -> Result<()> {
+    nix::sys::prctl::set_keepcaps(true).call(|| "prctl(PR_SET_KEEPCAPS, 1)")
+}
+
+/// Lets what is made from here on have exactly the permissions asked for.
+pub fn clear_umask() {
+    umask(Mode::empty());
+}
+
+/// Sets the umask.
+pub fn set_umask(user: &User) {
+    umask(Mode::from_bits_truncate(user.umask));
+}
+
+/// Becomes `user`: groups first, while that is still allowed.
+pub fn become_user(procfs: &Procfs, user: &User, old_groups: OldGroups) -> Result<()> {
+    if old_groups == OldGroups::Replace {
+        replace_groups(procfs, &user.additional_gids).context("set the supplementary groups")?;
+    }
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setresgid(gid, gid, gid)
+        .call(|| format!("setresgid({gid})"))
+        .map_err(|error| explain_unmapped(error, "group", user.gid))?;
+    setresuid(uid, uid, uid)
+        .call(|| format!("setresuid({uid})"))
+        .map_err(|error| explain_unmapped(error, "user", user.uid))
+}
+
+/// Becomes user and group 0 of the user namespace just entered, which start unmapped or as the namespace's maker's.
+pub fn become_root() -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(gid, gid, gid)
+        .call(|| "setresgid(0)")
+        .map_err(|error| explain_unmapped(error, "group", 0))?;
+    setresuid(uid, uid, uid)
+        .call(|| "setresuid(0)")
+        .map_err(|error| explain_unmapped(error, "user", 0))
+}
+
+/// Lets the standard streams belong to `user`, so that it can open `/dev/stdout` again.
+///
+/// Character devices (terminals, `/dev/null`) are not ours to give; what refuses a change of owner (a read-only or
+/// foreign file, an id that is not mapped) stays as it is, and so does what is closed.
+pub fn own_stdio(user: &User) -> Result<()> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().try_for_each(|fd| own(fd, user.uid))
+}
+
+fn own(stream: BorrowedFd<'_>, uid: u32) -> Result<()> {
+    let Ok(status) = fstat(stream) else { return Ok(()) };
+    let is_device = status.st_mode & libc::S_IFMT == libc::S_IFCHR;
+    if is_device || status.st_uid == uid {
+        return Ok(());
+    }
+    match fchown(stream, Some(Uid::from_raw(uid)), None) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EPERM | Errno::EROFS) => Ok(()),
+        other => other.call(|| format!("fchown({}, {uid})", stream.as_raw_fd())),
+    }
+}
+
+fn explain_unmapped(error: Error, what: &str, id: u32) -> Error {
+    match error.errno() {
+        Some(Errno::EINVAL) => {
+            error.hint(format!("{what} id {id} is not mapped in the container's user namespace"))
+        }
+        _ => error,
+    }
+}
+
+fn replace_groups(procfs: &Procfs, gids: &[u32]) -> Result<()> {
+    let groups: Vec<Gid> = gids.iter().copied().map(Gid::from_raw).collect();
+    let result = setgroups(&groups).call(|| format!("setgroups({gids:?})"));
+    let Err(error) = result else { return Ok(()) };
+    match error.errno() {
+        Some(Errno::EPERM) if setgroups_is_denied(procfs)? => {
+            warn_of_denied(gids);
+            Ok(())
+        }
+        Some(Errno::EINVAL) => {
+            Err(error.hint("one of them is not mapped in the container's user namespace"))
+        }
+        _ => Err(error),
+    }
+}
+
+/// An unprivileged group map forbids setgroups for good, in the namespace and below (user_namespaces(7)).
+fn setgroups_is_denied(procfs: &Procfs) -> Result<bool> {
+    Ok(procfs.read_to_string("thread-self/setgroups")?.trim_end() == "deny")
+}
+
+fn warn_of_denied(gids: &[u32]) {
+    if !gids.is_empty() {
+        warning::warn("process.user.additionalGids: ignored, the user namespace forbids setgroups");
+    }
+}

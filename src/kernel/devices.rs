@@ -1,1 +1,151 @@
-//! Device nodes and the links of /dev.
+//! Device nodes and the links of /dev. Knows mknod(2) and where user namespaces forbid it; not which nodes are wanted.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
+
+use super::safe_path::{self, Missing};
+use crate::error::{Call, Context, Error, Result};
+use crate::sys::mount_api::{self, Reach};
+
+/// A device node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where, inside the root.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, as the container sees it.
+    pub uid: u32,
+    /// Group, as the container sees it.
+    pub gid: u32,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A character device: major and minor number.
+    Character(u64, u64),
+    /// A block device: major and minor number.
+    Block(u64, u64),
+    /// A named pipe.
+    Fifo,
+}
+
+/// How a node comes to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Making {
+    /// By mknod(2), in the host's user namespace.
+    Node,
+    /// By binding the host's node of the same path: mknod(2) is refused in a user namespace.
+    Bind,
+}
+
+/// The links every /dev has (config-linux.md, "Dev symbolic links"), and the one to the pseudo-terminal multiplexer.
+pub const LINKS: &[(&str, &str)] = &[
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+];
+
+/// Where `/dev/ptmx` leads, so that it opens the container's own devpts.
+pub const PTMX_LINK: (&str, &str) = ("pts/ptmx", "ptmx");
+
+/// Makes `node` below `root`; one that is there already is left as it is.
+pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
+    let intent = || format!("device {}", node.path.display());
+    let (directory, name) = parent_and_name(root, &node.path).with_context(intent)?;
+    let (kind, number) = match node.kind {
+        NodeKind::Character(major, minor) => (SFlag::S_IFCHR, makedev(major, minor)),
+        NodeKind::Block(major, minor) => (SFlag::S_IFBLK, makedev(major, minor)),
+        NodeKind::Fifo => (SFlag::S_IFIFO, 0),
+    };
+    match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
+        Err(Errno::EEXIST) => return Ok(()),
+        other => other
+            .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
+            .with_context(intent)?,
+    }
+    if (node.uid, node.gid) == (0, 0) {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+    fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+        .call(|| format!("fchownat({name:?}, {uid}, {gid})"))
+        .with_context(intent)
+}
+
+/// A detached bind of the host's node at `path`, to be put inside by [`bind`].
+pub fn detached(path: &Path) -> Result<OwnedFd> {
+    let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
+    let fd =
+        nix::fcntl::open(path, flags, Mode::empty()).call(|| format!("open({path:?}, O_PATH)"))?;
+    mount_api::clone_tree(fd.as_fd(), c"", Reach::One)
+        .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
+}
+
+/// Binds the host's node at `path` to the same path below `root`, by a detached bind made beforehand where there is one.
+pub fn bind(root: BorrowedFd<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
+    let put = || {
+        let node = prepared.map_or_else(|| detached(path), Ok)?;
+        let target = safe_path::open_or_make(root, path, Missing::File)?;
+        mount_api::attach(node.as_fd(), target.as_fd()).call(|| format!("move_mount({path:?})"))
+    };
+    put().with_context(|| format!("device {}", path.display()))
+}
+
+/// Makes the links of /dev below `root`; what an image has under these names gives way only for `ptmx`.
+///
+/// All happens relative to one descriptor of the container's own /dev: an image whose /dev is a link must not have us
+/// touch the host's (CVE-2026-41579).
+pub fn link_dev(root: BorrowedFd<'_>, ptmx: Ptmx) -> Result<()> {
+    let dev = safe_path::open_or_make(root, Path::new("/dev"), Missing::Directory)?;
+    for (target, name) in LINKS {
+        link(dev.as_fd(), target, name)?;
+    }
+    if Path::new("/proc/kcore").exists() {
+        link(dev.as_fd(), "/proc/kcore", "core")?;
+    }
+    if ptmx == Ptmx::LinkToOwnDevpts {
+        let (target, name) = PTMX_LINK;
+        match unlinkat(&dev, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(Error::call("unlinkat(\"/dev/ptmx\")", errno)),
+        }
+        link(dev.as_fd(), target, name)?;
+    }
+    Ok(())
+}
+
+/// Whether `/dev/ptmx` is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ptmx {
+    /// By a link to the container's own devpts.
+    LinkToOwnDevpts,
+    /// It stays as it is: the /dev is not ours to change.
+    Leave,
+}
+
+fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
+    match symlinkat(target, dev, name) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(Error::call(format!("symlinkat({target:?}, \"/dev/{name}\")"), errno)),
+    }
+}
+
+fn parent_and_name<'path>(
+    root: BorrowedFd<'_>,
+    path: &'path Path,
+) -> Result<(OwnedFd, &'path Path)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::refused(format!("{}: not a path of a file", path.display())));
+    };
+    Ok((safe_path::open_or_make(root, parent, Missing::Directory)?, Path::new(name)))
+}

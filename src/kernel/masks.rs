@@ -1,1 +1,125 @@
-//! Masked and read-only paths.
+//! Masked and read-only paths: the parts of procfs and sysfs that know no namespace.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
+
+use super::safe_path;
+use crate::error::{Call, Context, Error, Result};
+use crate::sys::mount_api::{self, MountAttr, Reach};
+
+/// The kernel's number of /dev/null (devices.txt).
+const NULL_DEVICE: (u64, u64) = (1, 3);
+
+/// Makes each of `paths` below `root` unreadable; what is not there is passed over.
+///
+/// A file is covered by the null device, opened and verified on the host: an image's own could be a link to
+/// anything (CVE-2025-31133). All directories share one empty, read-only tmpfs.
+pub fn mask(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
+    let null = null_device()?;
+    let mut empty = None;
+    for path in paths {
+        let Some(target) = safe_path::find(root, path)? else { continue };
+        let intent = || format!("mask {}", path.display());
+        let cover = if is_directory(&target)? {
+            cover_directory(&mut empty, target.as_fd())
+        } else {
+            mount_api::clone_tree(null.as_fd(), c"", Reach::One)
+                .and_then(|cover| mount_api::attach(cover.as_fd(), target.as_fd()))
+                .call(|| "bind /dev/null")
+        };
+        cover.with_context(intent)?;
+    }
+    Ok(())
+}
+
+/// Makes each of `paths` below `root` read-only; what is not there is passed over.
+pub fn make_readonly(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        if let Some(target) = safe_path::find(root, path)? {
+            bind_readonly(target.as_fd())
+                .with_context(|| format!("make {} read-only", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the mount at `path` below `root`, itself and nothing below it, read-only.
+pub fn remount_readonly(root: BorrowedFd<'_>, path: &Path) -> Result<()> {
+    let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
+    set_readonly(target.as_fd(), Reach::One)
+        .with_context(|| format!("make {} read-only", path.display()))
+}
+
+fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {
+    let copy = mount_api::clone_tree(target, c"", Reach::Recursive)
+        .call(|| "open_tree(OPEN_TREE_CLONE)")?;
+    set_readonly(copy.as_fd(), Reach::One)?;
+    mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
+}
+
+fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
+    let readonly = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+    mount_api::mount_setattr(mount, readonly, None, reach)
+        .call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
+}
+
+/// The first directory gets a new mount, the others copies of it: only what is attached can be copied before Linux 6.15.
+fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Result<()> {
+    match empty {
+        Some(first) => {
+            let copy = mount_api::clone_tree(first.as_fd(), c"", Reach::One)
+                .call(|| "open_tree(OPEN_TREE_CLONE)")?;
+            mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
+        }
+        None => {
+            let first = empty_directory()?;
+            mount_api::attach(first.as_fd(), target).call(|| "move_mount")?;
+            *empty = Some(first);
+            Ok(())
+        }
+    }
+}
+
+/// A tmpfs with room for its root alone. Kernels that count the root's inode as used from the start need two.
+fn empty_directory() -> Result<OwnedFd> {
+    let attributes = libc::MOUNT_ATTR_RDONLY
+        | libc::MOUNT_ATTR_NOSUID
+        | libc::MOUNT_ATTR_NODEV
+        | libc::MOUNT_ATTR_NOEXEC;
+    let mount = |inodes| {
+        let context = mount_api::fsopen(c"tmpfs")?;
+        mount_api::fsconfig_string(context.as_fd(), c"nr_inodes", inodes)?;
+        mount_api::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
+        mount_api::fsconfig_flag(context.as_fd(), c"ro")?;
+        mount_api::fsconfig_create(context.as_fd())?;
+        mount_api::fsmount(context.as_fd(), attributes)
+    };
+    match mount(c"1") {
+        Err(Errno::ENOSPC | Errno::EINVAL) => mount(c"2"),
+        other => other,
+    }
+    .call(|| "mount an empty read-only tmpfs")
+}
+
+fn null_device() -> Result<OwnedFd> {
+    let null =
+        open("/dev/null", OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+            .call(|| "open(\"/dev/null\", O_PATH)")?;
+    let status = fstat(&null).call(|| "fstat(\"/dev/null\")")?;
+    let character = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR;
+    if !character || (major(status.st_rdev), minor(status.st_rdev)) != NULL_DEVICE {
+        return Err(Error::new(
+            "the host's /dev/null is not the null device (character device 1:3)",
+        ));
+    }
+    Ok(null)
+}
+
+fn is_directory(fd: &OwnedFd) -> Result<bool> {
+    let mode = fstat(fd).call(|| "fstat")?.st_mode;
+    Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
+}

@@ -1,1 +1,77 @@
-//! A seqpacket socket that carries bytes and descriptors. Knows nothing of their meaning.
+//! A seqpacket socket that carries messages and descriptors. Knows nothing of their meaning.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::SockType;
+
+use crate::error::{Call, Result};
+use crate::sys::socket;
+
+/// The longest message: a seccomp program of 4096 instructions, 8 bytes each, and its header.
+const LONGEST: usize = 4096 * 8 + 64;
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel {
+    socket: OwnedFd,
+}
+
+/// What came.
+#[derive(Debug, Default)]
+pub struct Packet {
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// The descriptors that came with it, close-on-exec.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Channel {
+    /// Both ends.
+    pub fn pair() -> Result<(Channel, Channel)> {
+        let (one, other) =
+            socket::pair(SockType::SeqPacket).call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)")?;
+        Ok((Channel { socket: one }, Channel { socket: other }))
+    }
+
+    /// Sends one message.
+    pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        if descriptors.is_empty() {
+            return self.write(bytes);
+        }
+        socket::send(self.socket.as_fd(), bytes, descriptors).call(|| "sendmsg(launch channel)")?;
+        Ok(())
+    }
+
+    /// By write(2): a system call filter that is loaded already is more likely to let it pass than sendmsg(2).
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        nix::unistd::write(&self.socket, bytes).call(|| "write(launch channel)").map(drop)
+    }
+
+    /// Waits for one message, with the descriptors it carries; none when the other end is gone.
+    pub fn receive(&self) -> Result<Option<Packet>> {
+        let mut bytes = vec![0; LONGEST];
+        let mut received = socket::receive(self.socket.as_fd(), &mut bytes);
+        if matches!(received, Err(Errno::ECONNRESET)) {
+            // The other end is gone without having read all we said; what it said itself is still there to be read.
+            received = socket::receive(self.socket.as_fd(), &mut bytes);
+        }
+        let received = received.call(|| "recvmsg(launch channel)")?;
+        bytes.truncate(received.bytes);
+        let packet = Packet { bytes, descriptors: received.descriptors };
+        Ok((!packet.bytes.is_empty()).then_some(packet))
+    }
+
+    /// Waits for one short message without descriptors, by read(2); none when the other end is gone.
+    pub fn read(&self) -> Result<Option<Vec<u8>>> {
+        let mut bytes = [0; 64];
+        let length = nix::unistd::read(&self.socket, &mut bytes).call(|| "read(launch channel)")?;
+        Ok((length > 0).then(|| bytes[..length].to_vec()))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,1 +1,288 @@
-//! Inside: the ordered steps to Ready, then to execve.
+//! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
+//! in the plan, which it has from its parent with the rest of its memory.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::unistd::{getpid, sethostname, setsid};
+
+use super::birth::Birthplace;
+use super::channel::Channel;
+use super::messages::{ToInit, ToParent};
+use super::payload::{self, Program};
+use super::start_gate::Gate;
+use crate::error::{Call, Context, Error, Result};
+use crate::hooks;
+use crate::kernel::devices::{self, Making};
+use crate::kernel::mounts::{self, Prepared, Tree};
+use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::safe_path::{self, Missing};
+use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::plan::Plan;
+use crate::spec::state::Status;
+use crate::sys::uts;
+
+/// What init has from its parent besides the plan: descriptors.
+#[derive(Debug)]
+pub struct Inheritance {
+    /// The host's procfs, verified.
+    pub procfs: Procfs,
+    /// Where it waits for `start`.
+    pub gate: Gate,
+    /// Namespaces to join, but for those its parent has joined on its behalf.
+    pub joins: Vec<(Namespace, OwnedFd)>,
+    /// The root's tree, where init may not make it.
+    pub root: Option<OwnedFd>,
+    /// For each mount, a detached one where init may not make it.
+    pub mounts: Vec<Prepared>,
+    /// For each device node, a detached bind of the host's, where init may not make it.
+    pub devices: Vec<Prepared>,
+    /// Where the terminal's master goes; to the parent when there is none.
+    pub console_socket: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program inherits.
+    pub preserve_fds: u32,
+}
+
+/// Lives init's life; returns only a failure's exit code.
+pub fn live(
+    plan: &Plan,
+    inheritance: Inheritance,
+    birthplace: Birthplace,
+    channel: Channel,
+) -> i32 {
+    match birthplace.wait_for_cgroup(&channel).and_then(|()| to_ready(plan, inheritance, &channel))
+    {
+        Ok(ready) => to_execve(plan, ready, channel),
+        Err(error) => {
+            // A parent that is gone can't be told.
+            let _ = ToParent::Failed(error).send(&channel);
+            1
+        }
+    }
+}
+
+/// What is left to do when all that can fail has been done.
+struct Ready {
+    program: Program,
+    gate: Gate,
+}
+
+fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<Ready> {
+    let Inheritance { procfs, gate, joins, root, mounts, devices, console_socket, preserve_fds } =
+        inheritance;
+
+    become_root_of_user_namespace(plan, channel)?;
+    make_time_namespace(plan, &procfs)?;
+    process::forbid_inspection()?;
+    lead_session(plan)?;
+    credentials::clear_umask();
+    enter_namespaces(plan, &joins)?;
+    raise_loopback(plan)?;
+
+    let mut tree = rootfs::attach(&plan.rootfs, root)?;
+    attach_mounts(plan, &mut tree, mounts)?;
+    fill_dev(plan, &tree, devices)?;
+    make_cwd(plan, &tree)?;
+
+    let filter = payload::receive_filter(channel)?;
+    run_hooks_before_pivot(plan, channel, &tree)?;
+    masks::make_readonly(tree.root(), &plan.readonly_paths)?;
+    masks::mask(tree.root(), &plan.masked_paths)?;
+    let console = open_console(plan, &tree)?;
+    rootfs::enter(&tree, plan.rootfs.switch)?;
+
+    hand_out_console(plan, console, console_socket.as_ref(), channel)?;
+    drop(console_socket);
+    set_names(plan)?;
+    payload::set_labels(&procfs, &plan.process)?;
+    sysctl::write(&procfs, &plan.sysctls)?;
+    seal_root(plan, &tree)?;
+    payload::set_attributes(&plan.process)?;
+    payload::reset_signals()?;
+
+    let tree = ManuallyDrop::new(tree);
+    let _ = (&tree, ManuallyDrop::new(joins));
+    let mut ours = vec![channel.as_fd(), procfs.as_fd()];
+    ours.extend(gate.descriptors());
+    payload::close_descriptors(preserve_fds, &ours)?;
+
+    let program = payload::become_process(&plan.process, filter, procfs, channel)?;
+    Ok(Ready { program, gate })
+}
+
+fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
+    let passed = ToParent::Ready
+        .send(&channel)
+        .and_then(|()| ToInit::Committed.wait(&channel))
+        .and_then(|()| ready.gate.pass(channel));
+    let Ok(mut reporter) = passed else { return 1 };
+    let error = match run_start_container_hooks(plan) {
+        Ok(()) => ready.program.execute(),
+        Err(error) => error,
+    };
+    reporter.fail(error);
+    1
+}
+
+/// A new user namespace starts with all rights and no ids: its root is whom the maps say, once they are written.
+fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
+    if plan.namespaces.creates(Namespace::User) {
+        ToInit::IdsMapped.wait(channel)?;
+    }
+    if plan.namespaces.separates(Namespace::User) {
+        credentials::become_root().context("become root of the user namespace")?;
+    }
+    Ok(())
+}
+
+/// A time namespace takes its offsets through /proc/self, which is out of reach of a user namespace's root once the
+/// process can't be inspected any more.
+fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
+    match plan.namespaces.creates(Namespace::Time) {
+        true => namespaces::create_time(procfs, &plan.namespaces.time_offsets),
+        false => Ok(()),
+    }
+}
+
+/// No terminal of the caller's, no keys of the caller's.
+fn lead_session(plan: &Plan) -> Result<()> {
+    setsid().call(|| "setsid()")?;
+    match plan.keyring {
+        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        None => Ok(()),
+    }
+}
+
+/// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
+/// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
+fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
+    let (mount, others): (Vec<_>, Vec<_>) =
+        joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
+    for (namespace, fd) in others {
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
+    }
+    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
+    if makes_ipc_namespace(&plan.namespaces) {
+        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
+    }
+    namespaces::create(last)?;
+    for (namespace, fd) in mount {
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
+    }
+    Ok(())
+}
+
+/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
+/// root, which nobody is at the clone.
+pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
+    namespaces.separates(Namespace::User)
+}
+
+/// A new network namespace has its loopback interface down.
+fn raise_loopback(plan: &Plan) -> Result<()> {
+    match plan.namespaces.creates(Namespace::Network) {
+        true => net_devices::bring_up_loopback(),
+        false => Ok(()),
+    }
+}
+
+fn attach_mounts(plan: &Plan, tree: &mut Tree, prepared: Vec<Prepared>) -> Result<()> {
+    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    for (mount, prepared) in plan.mounts.iter().zip(prepared) {
+        mounts::attach(tree, mount, prepared)?;
+    }
+    Ok(())
+}
+
+/// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.
+fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
+    let Some(dev) = &plan.dev else { return Ok(()) };
+    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    for (node, prepared) in dev.nodes.iter().zip(prepared) {
+        match dev.making {
+            Making::Node => devices::make(tree.root(), node)?,
+            Making::Bind => devices::bind(tree.root(), &node.path, prepared)?,
+        }
+    }
+    devices::link_dev(tree.root(), dev.ptmx)
+}
+
+/// As runc does, a working directory that the image lacks is made.
+fn make_cwd(plan: &Plan, tree: &Tree) -> Result<()> {
+    safe_path::open_or_make(tree.root(), &plan.process.cwd, Missing::Directory)
+        .map(drop)
+        .context("process.cwd")
+}
+
+/// The namespaces are there and the root is not entered: prestart and createRuntime run outside, then createContainer
+/// inside, each seeing the process id its side knows.
+fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result<()> {
+    if plan.hooks.run_outside_before_pivot() {
+        ToParent::RunHooks.send(channel)?;
+        ToInit::HooksRan.wait(channel)?;
+    }
+    if plan.hooks.create_container.is_empty() {
+        return Ok(());
+    }
+    nix::unistd::fchdir(tree.root()).call(|| "fchdir(root)")?;
+    let state = plan.state(Status::Creating, getpid().as_raw());
+    run_hooks("createContainer", &plan.hooks.create_container, &state)
+}
+
+/// In the container, as its user, with its environment where a hook has none of its own.
+fn run_start_container_hooks(plan: &Plan) -> Result<()> {
+    if plan.hooks.start_container.is_empty() {
+        return Ok(());
+    }
+    let state = plan.state(Status::Created, getpid().as_raw());
+    let mut hooks = plan.hooks.start_container.clone();
+    for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
+        hook.env.clone_from(&plan.process.env);
+    }
+    run_hooks("startContainer", &hooks, &state)
+}
+
+fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::State) -> Result<()> {
+    let state = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
+    hooks::run_all(point, hooks, &state)
+}
+
+/// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.
+fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
+    let Some(wanted) = &plan.process.terminal else { return Ok(None) };
+    let pty = terminal::open(tree.root(), wanted).context("process.terminal")?;
+    terminal::bind_console(tree.root(), &pty).context("/dev/console")?;
+    Ok(Some(pty))
+}
+
+/// Without a terminal the streams the caller gave are handed to the process's user.
+fn hand_out_console(
+    plan: &Plan,
+    console: Option<terminal::Pty>,
+    socket: Option<&OwnedFd>,
+    channel: &Channel,
+) -> Result<()> {
+    let Some(pty) = console else { return payload::own_stdio(&plan.process) };
+    payload::hand_out(&pty, &plan.process, socket, channel)
+}
+
+fn set_names(plan: &Plan) -> Result<()> {
+    if let Some(name) = &plan.hostname {
+        sethostname(name).call(|| format!("sethostname({name:?})")).context("hostname")?;
+    }
+    if let Some(name) = &plan.domainname {
+        uts::set_domain_name(name.as_bytes())
+            .call(|| format!("setdomainname({name:?})"))
+            .context("domainname")?;
+    }
+    Ok(())
+}
+
+/// What had to stay writable until now.
+fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
+    for path in &plan.readonly_at_the_end {
+        masks::remount_readonly(tree.root(), path)?;
+    }
+    rootfs::seal(&plan.rootfs)
+}

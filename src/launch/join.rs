@@ -1,1 +1,199 @@
-//! Inside, for `exec`: joining a container that is there.
+//! Inside, for `exec`: joining a container that is there. Knows nothing of building one.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::Mode;
+use nix::unistd::setsid;
+
+use super::birth::{self, Birth, Birthplace};
+use super::channel::Channel;
+use super::messages::{ToInit, ToParent};
+use super::newborn::{Care, Newborn};
+use super::payload::{self, Program};
+use super::start_gate::Gate;
+use crate::error::{Call, Context, Result};
+use crate::kernel::cgroup::Directory;
+use crate::kernel::keyring::Searchers;
+use crate::kernel::namespaces::Namespace;
+use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
+use crate::kernel::signals::Signals;
+use crate::kernel::{capabilities, credentials, keyring, process, terminal};
+use crate::plan::process::Process;
+use crate::spec::state::{OCI_VERSION, State, Status};
+
+/// All that joining one container means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// The container's id.
+    pub id: String,
+    /// The bundle's directory, absolute.
+    pub bundle: PathBuf,
+    /// The bundle's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Who answers for the container's system call filter.
+    pub listener: Option<Listener>,
+    /// Which of init's namespaces are entered.
+    pub namespaces: Vec<Namespace>,
+    /// Who may search the container's session keyring; none when it keeps the caller's.
+    pub keyring: Option<Searchers>,
+    /// What the process becomes.
+    pub process: Process,
+}
+
+impl Join {
+    /// What the process may need of us until it is ready.
+    pub fn care(&self, newborn: &Newborn<'_>) -> Care<'_> {
+        let state = State {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            status: Status::Running,
+            pid: newborn.pid(),
+            bundle: self.bundle.clone(),
+            annotations: self.annotations.clone(),
+        };
+        Care {
+            prestart: &[],
+            create_runtime: &[],
+            listener: self.listener.as_ref(),
+            state,
+            rlimits: &self.process.rlimits,
+        }
+    }
+}
+
+/// Where the process is born, and what it is given.
+#[derive(Debug)]
+pub struct Cradle<'c, 'a> {
+    /// Its cgroup.
+    pub cgroup: &'c Directory,
+    /// The container's init.
+    pub init: BorrowedFd<'c>,
+    /// Where the terminal's master goes; to us when there is none.
+    pub console_socket: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program inherits.
+    pub preserve_fds: u32,
+    /// Signals that end the attempt.
+    pub interrupts: &'a Signals,
+}
+
+/// Makes a process that joins the container of `cradle.init`.
+///
+/// The pid namespace is joined by us: only children born afterwards are members, so one clone is enough. All the others
+/// the new process joins itself, in one call.
+pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a>> {
+    let procfs = Procfs::open()?;
+    let (ours, theirs) = Channel::pair()?;
+    let beforehand = joined_beforehand(&join.namespaces)?;
+    let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
+    match birth {
+        Birth::Child => {
+            drop(ours);
+            let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
+            let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
+            std::process::exit(live(join, later, cradle, birthplace, procfs, theirs));
+        }
+        Birth::Parent { pid, pidfd } => {
+            drop(theirs);
+            let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
+            newborn.place(birthplace, cradle.cgroup)?;
+            newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
+            Ok(newborn)
+        }
+    }
+}
+
+/// The pid namespace is joined before the clone; without privileges the user namespace has to be joined before that.
+fn joined_beforehand(namespaces: &[Namespace]) -> Result<Vec<Namespace>> {
+    let admin = caps::Capability::CAP_SYS_ADMIN.bitmask();
+    let privileged = capabilities::effective()?.0 & admin != 0;
+    let wanted = |kind: &Namespace| match kind {
+        Namespace::Pid => true,
+        Namespace::User => !privileged,
+        _ => false,
+    };
+    Ok(namespaces.iter().copied().filter(wanted).collect())
+}
+
+/// Lives the process's life until it executes; returns only a failure's exit code.
+fn live(
+    join: &Join,
+    namespaces: CloneFlags,
+    cradle: &Cradle<'_, '_>,
+    birthplace: Birthplace,
+    procfs: Procfs,
+    channel: Channel,
+) -> i32 {
+    let ready = birthplace
+        .wait_for_cgroup(&channel)
+        .and_then(|()| to_ready(join, namespaces, cradle, procfs, &channel));
+    match ready {
+        Ok(program) => to_execve(&program, channel),
+        Err(error) => {
+            // A parent that is gone can't be told.
+            let _ = ToParent::Failed(error).send(&channel);
+            1
+        }
+    }
+}
+
+fn to_ready(
+    join: &Join,
+    namespaces: CloneFlags,
+    cradle: &Cradle<'_, '_>,
+    procfs: Procfs,
+    channel: &Channel,
+) -> Result<Program> {
+    process::forbid_inspection()?;
+    setsid().call(|| "setsid()")?;
+    if let Some(searchers) = join.keyring {
+        keyring::join_session(&join.id, searchers)?;
+    }
+    enter(join, namespaces, cradle.init)?;
+
+    hand_out_console(join, cradle.console_socket.as_ref(), channel)?;
+    payload::set_labels(&procfs, &join.process)?;
+    payload::set_attributes(&join.process)?;
+    payload::reset_signals()?;
+    let filter = payload::receive_filter(channel)?;
+    payload::close_descriptors(cradle.preserve_fds, &[channel.as_fd(), procfs.as_fd()])?;
+    payload::become_process(&join.process, filter, procfs, channel)
+}
+
+fn to_execve(program: &Program, channel: Channel) -> i32 {
+    let passed = ToParent::Ready
+        .send(&channel)
+        .and_then(|()| ToInit::Committed.wait(&channel))
+        .and_then(|()| Gate::Channel.pass(channel));
+    let Ok(mut reporter) = passed else { return 1 };
+    reporter.fail(program.execute());
+    1
+}
+
+/// All at once, in the kernel's own order (setns(2) on a pidfd, Linux 5.8).
+fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()> {
+    if !namespaces.is_empty() {
+        setns(init, namespaces)
+            .call(|| format!("setns(init, {namespaces:?})"))
+            .context("enter the container's namespaces")?;
+    }
+    match join.namespaces.contains(&Namespace::User) {
+        true => credentials::become_root().context("become root of the user namespace"),
+        false => Ok(()),
+    }
+}
+
+/// As for init, but the devpts is found below the root of the mount namespace just entered.
+fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) -> Result<()> {
+    let Some(wanted) = &join.process.terminal else { return payload::own_stdio(&join.process) };
+    let root =
+        open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .call(|| "open(\"/\")")?;
+    let pty = terminal::open(root.as_fd(), wanted).context("process.terminal")?;
+    payload::hand_out(&pty, &join.process, socket, channel)
+}

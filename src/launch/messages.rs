@@ -1,1 +1,151 @@
-//! What parent and init say to each other, and in which order they may.
+//! What parent and init say to each other; `launch/mod.rs` draws in which order. Knows no transport.
+
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+
+use super::channel::{Channel, Packet};
+use crate::error::{Error, Result};
+
+/// What init hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToInit {
+    /// It is in its cgroup now, where it could not be born.
+    Placed,
+    /// The id maps of its user namespace are written.
+    IdsMapped,
+    /// The system call filter it is to load, as `kernel::seccomp` writes one down; empty for none.
+    Filter(Vec<u8>),
+    /// The hooks it asked for have run.
+    HooksRan,
+    /// The container is on record: from here on it outlives its parent.
+    Committed,
+    /// Pass the gate.
+    Start,
+}
+
+/// What init says.
+#[derive(Debug)]
+pub enum ToParent {
+    /// The namespaces are there and the root is not entered yet: run prestart and createRuntime hooks.
+    RunHooks,
+    /// The master of its terminal.
+    Terminal(OwnedFd),
+    /// The listener of its system call filter, by its number in init.
+    Listener(RawFd),
+    /// All that can fail has been done.
+    Ready,
+    /// The gate is passed; what follows on this descriptor is its end, when the program executes, or a failure.
+    Passed,
+    /// It can't go on.
+    Failed(Error),
+}
+
+impl ToInit {
+    /// Says it.
+    pub fn send(&self, channel: &Channel) -> Result<()> {
+        match self {
+            ToInit::Placed => channel.send(b"p", &[]),
+            ToInit::IdsMapped => channel.send(b"i", &[]),
+            ToInit::HooksRan => channel.send(b"h", &[]),
+            ToInit::Committed => channel.send(b"c", &[]),
+            ToInit::Start => channel.send(b"s", &[]),
+            ToInit::Filter(program) => {
+                let mut message = Vec::with_capacity(program.len() + 1);
+                message.push(b'f');
+                message.extend_from_slice(program);
+                channel.send(&message, &[])
+            }
+        }
+    }
+
+    /// Waits to hear one of those without a payload.
+    pub fn wait(self, channel: &Channel) -> Result<()> {
+        match channel.read()?.as_deref().map(ToInit::parse) {
+            Some(Some(heard)) if heard == self => Ok(()),
+            Some(heard) => Err(out_of_order(&format!("{heard:?} instead of {self:?}"))),
+            None => Err(parent_is_gone()),
+        }
+    }
+
+    /// Waits for the filter.
+    pub fn wait_filter(channel: &Channel) -> Result<Vec<u8>> {
+        match channel.receive()? {
+            Some(Packet { bytes, .. }) => match ToInit::parse(&bytes) {
+                Some(ToInit::Filter(program)) => Ok(program),
+                heard => Err(out_of_order(&format!("{heard:?} instead of a filter"))),
+            },
+            None => Err(parent_is_gone()),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<ToInit> {
+        match bytes {
+            b"p" => Some(ToInit::Placed),
+            b"i" => Some(ToInit::IdsMapped),
+            b"h" => Some(ToInit::HooksRan),
+            b"c" => Some(ToInit::Committed),
+            b"s" => Some(ToInit::Start),
+            [b'f', program @ ..] => Some(ToInit::Filter(program.to_vec())),
+            _ => None,
+        }
+    }
+}
+
+impl ToParent {
+    /// Says it.
+    pub fn send(&self, channel: &Channel) -> Result<()> {
+        match self {
+            ToParent::Terminal(master) => channel.send(&self.bytes(), &[master.as_fd()]),
+            _ => channel.send(&self.bytes(), &[]),
+        }
+    }
+
+    /// As it crosses a channel or a pipe, descriptors aside.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            ToParent::RunHooks => b"h".to_vec(),
+            ToParent::Terminal(_) => b"t".to_vec(),
+            ToParent::Listener(number) => format!("l{number}").into_bytes(),
+            ToParent::Ready => b"r".to_vec(),
+            ToParent::Passed => b"p".to_vec(),
+            ToParent::Failed(error) => {
+                let mut message = b"e".to_vec();
+                message.extend(serde_json::to_vec(error).unwrap_or_default());
+                message
+            }
+        }
+    }
+
+    /// Waits to hear something; none when init is gone, or has executed its program.
+    pub fn receive(channel: &Channel) -> Result<Option<ToParent>> {
+        let Some(Packet { bytes, mut descriptors }) = channel.receive()? else { return Ok(None) };
+        ToParent::parse(&bytes, descriptors.pop()).map(Some)
+    }
+
+    /// Reads one message.
+    pub fn parse(bytes: &[u8], descriptor: Option<OwnedFd>) -> Result<ToParent> {
+        match (bytes, descriptor) {
+            (b"h", None) => Ok(ToParent::RunHooks),
+            (b"r", None) => Ok(ToParent::Ready),
+            (b"p", None) => Ok(ToParent::Passed),
+            (b"t", Some(master)) => Ok(ToParent::Terminal(master)),
+            ([b'l', number @ ..], None) => {
+                let number =
+                    std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+                number.map(ToParent::Listener).ok_or_else(|| out_of_order("a garbled listener"))
+            }
+            ([b'e', error @ ..], None) => Ok(ToParent::Failed(
+                serde_json::from_slice(error).unwrap_or_else(|_| out_of_order("a garbled failure")),
+            )),
+            _ => Err(out_of_order("an unknown message")),
+        }
+    }
+}
+
+fn out_of_order(what: &str) -> Error {
+    Error::new(format!("the parent and init of a container disagree: {what}"))
+}
+
+/// Init sees this when its parent was killed: it ends, and with it all it has made.
+fn parent_is_gone() -> Error {
+    Error::new("the process that was making this container is gone")
+}

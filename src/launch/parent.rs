@@ -1,1 +1,141 @@
-//! Outside: the clone, what init can't do for itself, and waiting for Ready.
+//! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::birth::{self, Birth};
+use super::channel::Channel;
+use super::init::{self, Inheritance};
+use super::messages::ToInit;
+use super::newborn::{Care, Newborn};
+use super::start_gate::Gate;
+use crate::error::{Context, Result};
+use crate::kernel::cgroup::Directory;
+use crate::kernel::mounts::{self, Prepared};
+use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::signals::Signals;
+use crate::kernel::{capabilities, devices, id_maps, rootfs, seccomp};
+use crate::plan::Plan;
+use crate::spec::state::Status;
+
+/// Namespaces the clone makes by itself. The others have to wait: see `init`.
+const BY_CLONE: [Namespace; 4] =
+    [Namespace::User, Namespace::Pid, Namespace::Network, Namespace::Uts];
+
+/// Where init is born, and what it is given.
+#[derive(Debug)]
+pub struct Cradle<'c, 'a> {
+    /// Its cgroup.
+    pub cgroup: &'c Directory,
+    /// Where it waits for `start`.
+    pub gate: Gate,
+    /// Where the terminal's master goes; to us when there is none.
+    pub console_socket: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program inherits.
+    pub preserve_fds: u32,
+    /// Signals that end the making of the container.
+    pub interrupts: &'a Signals,
+}
+
+/// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
+pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
+    let Cradle { cgroup, gate, console_socket, preserve_fds, interrupts } = cradle;
+    let procfs = Procfs::open()?;
+    let joins = open_joins(&plan.namespaces)?;
+    let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
+    let (ours, theirs) = Channel::pair()?;
+    let mut flags = plan.namespaces.flags_among(&BY_CLONE);
+    if !init::makes_ipc_namespace(&plan.namespaces) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
+    }
+
+    let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
+    let (birth, birthplace) = birth::clone(flags, &beforehand, cgroup)?;
+    let (pid, pidfd) = match birth {
+        Birth::Child => {
+            drop(ours);
+            let joins = joins.into_iter().filter(|(kind, _)| !joined_beforehand(*kind)).collect();
+            let inheritance = Inheritance {
+                procfs,
+                gate,
+                joins,
+                root,
+                mounts,
+                devices,
+                console_socket,
+                preserve_fds,
+            };
+            std::process::exit(init::live(plan, inheritance, birthplace, theirs));
+        }
+        Birth::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop(theirs);
+    let newborn = Newborn::new(pid, pidfd, ours, interrupts);
+    newborn.place(birthplace, cgroup)?;
+    if plan.namespaces.creates(Namespace::User) {
+        let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
+        id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
+            .context("map the ids of the user namespace")?;
+        newborn.say(&ToInit::IdsMapped)?;
+    }
+    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    Ok(newborn)
+}
+
+fn open_joins(namespaces: &Namespaces) -> Result<Vec<(Namespace, OwnedFd)>> {
+    namespaces
+        .join
+        .iter()
+        .map(|(kind, path)| Ok((*kind, namespaces::open_path(*kind, path)?)))
+        .collect()
+}
+
+/// The user namespace has to be joined before the others are made, the pid namespace before init is born.
+fn joined_beforehand(namespace: Namespace) -> bool {
+    matches!(namespace, Namespace::User | Namespace::Pid)
+}
+
+type PreparedMounts = (Option<OwnedFd>, Vec<Prepared>, Vec<Prepared>);
+
+/// In a user namespace init can neither read every path of the host nor make device nodes: where we have the rights it
+/// will lack, we make the mounts detached and pass them on.
+fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
+    let propagation = plan.rootfs.initial_propagation;
+    let separate = plan.namespaces.separates(Namespace::User) && may_mount()?;
+    let mut prepared = Vec::new();
+    for mount in &plan.mounts {
+        let ours = separate || mounts::needs_privileged_preparation(mount);
+        prepared.push(if ours { mounts::prepare(mount, propagation)? } else { None });
+    }
+    if !separate {
+        return Ok((None, prepared, Vec::new()));
+    }
+    let root = rootfs::detached(&plan.rootfs)?;
+    propagation.apply(root.as_fd())?;
+    let nodes = plan.dev.iter().flat_map(|dev| &dev.nodes);
+    let nodes = nodes.map(|node| devices::detached(&node.path).map(Some)).collect::<Result<_>>()?;
+    Ok((Some(root), prepared, nodes))
+}
+
+fn may_mount() -> Result<bool> {
+    Ok(capabilities::effective()?.0 & caps::Capability::CAP_SYS_ADMIN.bitmask() != 0)
+}
+
+/// What init may need of us until it is ready.
+pub fn care<'plan>(plan: &'plan Plan, newborn: &Newborn<'_>) -> Care<'plan> {
+    Care {
+        prestart: &plan.hooks.prestart,
+        create_runtime: &plan.hooks.create_runtime,
+        listener: plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref()),
+        state: plan.state(Status::Creating, newborn.pid()),
+        rlimits: &plan.process.rlimits,
+    }
+}
+
+/// Compiles the filter, while init is busy elsewhere; empty for none.
+pub fn compile_filter(plan: &Plan) -> Result<Vec<u8>> {
+    match &plan.seccomp {
+        Some(profile) => Ok(seccomp::compile(profile).context("linux.seccomp")?.to_bytes()),
+        None => Ok(Vec::new()),
+    }
+}

@@ -2,8 +2,25 @@
 
 use std::path::PathBuf;
 
-use super::Global;
+use super::{CgroupManager, Global, pid_file, socket_activation, sockets};
 use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::kernel::cgroup::{self, cgroupfs};
+use crate::kernel::keyring::Session;
+use crate::kernel::process::Process;
+use crate::kernel::rootfs::Switch;
+use crate::kernel::signals::Signals;
+use crate::kernel::{lsm, own_binary};
+use crate::launch::newborn::Newborn;
+use crate::launch::parent::{self, Cradle};
+use crate::launch::payload;
+use crate::launch::start_gate::Gate;
+use crate::plan::{Plan, Request};
+use crate::record::store::Store;
+use crate::record::timestamp::{self, Precision};
+use crate::record::{self, Record, Stage, filter};
+use crate::spec::bundle::Bundle;
+use crate::spec::state::OCI_VERSION;
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,34 +36,196 @@ pub struct Options {
     /// A file to write init's process id to (`--pid-file`).
     pub pid_file: Option<PathBuf>,
     /// How the root is changed (`--no-pivot`).
-    pub root_switch: RootSwitch,
+    pub root_switch: Switch,
     /// Which session keyring init has (`--no-new-keyring`).
-    pub keyring: Keyring,
+    pub keyring: Session,
     /// How many descriptors from 3 on the process inherits (`--preserve-fds`).
     pub preserve_fds: u32,
 }
 
-/// How the root is changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RootSwitch {
-    /// pivot_root(2).
-    #[default]
-    Pivot,
-    /// `MS_MOVE` and chroot(2), for a root on a ramdisk.
-    MoveAndChroot,
-}
-
-/// Which session keyring init has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Keyring {
-    /// A new one.
-    #[default]
-    New,
-    /// The caller's.
-    Inherited,
-}
-
 /// Makes a container that waits for `start`.
-pub fn create(_global: &Global, _options: &Options) -> Result<()> {
-    Err(Error::new("create is being built"))
+pub fn create(global: &Global, options: &Options) -> Result<()> {
+    let interrupts = Signals::that_end_a_program()?;
+    let made = make(global, options, Waits::ForStart, Terminal::GoesToSocket, &interrupts)?;
+    made.init.release();
+    Ok(())
+}
+
+/// What a container waits for once it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Another call of etui.
+    ForStart,
+    /// This one: its process stays our newborn.
+    ForUs,
+}
+
+/// Where the master of the process's terminal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Terminal {
+    /// To `--console-socket`.
+    GoesToSocket,
+    /// To us, who relay it.
+    StaysWithUs,
+}
+
+/// A container that is made.
+#[derive(Debug)]
+pub(super) struct Made<'a> {
+    /// Its process, until it is let go.
+    pub init: Newborn<'a>,
+    /// Its cgroup.
+    pub cgroup: cgroup::Directory,
+    /// What it does.
+    pub plan: Plan,
+}
+
+/// Makes a container: everything below undoes itself unless all of it succeeds.
+pub(super) fn make<'a>(
+    global: &Global,
+    options: &Options,
+    waits: Waits,
+    terminal: Terminal,
+    interrupts: &'a Signals,
+) -> Result<Made<'a>> {
+    own_binary::keep_out_of_reach()?;
+    let bundle = Bundle::open(&options.bundle)?;
+    let host = Host::probe()?;
+    let mut plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
+    let sockets = socket_activation::passed();
+    plan.process.env.extend(sockets.environment);
+    let passed_on = options.preserve_fds + sockets.count;
+    refuse(global, options, &plan, terminal)?;
+    payload::take_charge_of_descriptors(passed_on)?;
+
+    let mut record = provisional_record(&plan, bundle, &host, options);
+    let reservation = Store::new(&global.root).reserve(&record)?;
+    let cgroup =
+        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    let gate = match waits {
+        Waits::ForStart => Gate::make(reservation.directory())?,
+        Waits::ForUs => Gate::Channel,
+    };
+    let mut init = parent::give_birth(
+        &plan,
+        Cradle {
+            cgroup: cgroup.directory(),
+            gate,
+            console_socket: sockets::connect(options.console_socket.as_deref())?,
+            preserve_fds: passed_on,
+            interrupts,
+        },
+    )?;
+    remember(&mut record, &init)?;
+    reservation.update(&record)?;
+    cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
+    cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    let program = parent::compile_filter(&plan)?;
+    filter::write(reservation.directory(), &program)?;
+    init.send_filter(program)?;
+    init.attend(&parent::care(&plan, &init), cgroup.directory())?;
+
+    sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
+    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    record.stage = Stage::Created;
+    init.commit()?;
+    reservation.commit(&record)?;
+    let cgroup = cgroup.commit();
+    Ok(Made { init, cgroup, plan })
+}
+
+fn request<'a>(options: &'a Options, bundle: &'a Bundle) -> Request<'a> {
+    Request {
+        id: &options.id,
+        bundle: &bundle.path,
+        switch: options.root_switch,
+        keyring: options.keyring,
+    }
+}
+
+/// What can be seen to fail before anything is touched.
+fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
+    if global.cgroup_manager == CgroupManager::Systemd {
+        return Err(Error::refused(
+            "--systemd-cgroup: this version of etui makes cgroups itself only",
+        )
+        .hint("set the engine's cgroup driver to cgroupfs"));
+    }
+    refuse_terminal_mismatch(options, plan, terminal)?;
+    lsm::check_supported(
+        plan.process.apparmor_profile.as_deref(),
+        plan.process.selinux_label.as_deref(),
+    )?;
+    if !plan.rootfs.path.is_dir() {
+        return Err(Error::refused(format!(
+            "root.path: {} is not a directory",
+            plan.rootfs.path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
+    let wants_terminal = plan.process.terminal.is_some();
+    match (wants_terminal, terminal, &options.console_socket) {
+        (true, Terminal::GoesToSocket, None) => Err(Error::refused(
+            "cannot allocate tty if etui will detach without setting console socket",
+        )),
+        (false, _, Some(_)) | (true, Terminal::StaysWithUs, Some(_)) => {
+            Err(Error::refused("cannot use console socket if etui will not detach or allocate tty"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names what will be acquired, before it is: whoever finds this record after a crash can remove all of it.
+fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Options) -> Record {
+    let spec = bundle.spec;
+    let linux = spec.linux.unwrap_or_default();
+    let mut record = Record {
+        id: plan.id.clone(),
+        oci_version: if spec.oci_version.is_empty() {
+            OCI_VERSION.to_owned()
+        } else {
+            spec.oci_version
+        },
+        stage: Stage::Provisional,
+        created: timestamp::now(Precision::Nanoseconds),
+        bundle: bundle.path,
+        owner: host.effective_uid,
+        rootless: host.is_rootless(),
+        config: record::Config {
+            rootfs: plan.rootfs.path.clone(),
+            annotations: spec.annotations,
+            namespaces: linux.namespaces,
+            uid_mappings: linux.uid_mappings,
+            gid_mappings: linux.gid_mappings,
+            process: spec.process,
+            hooks: spec.hooks,
+            seccomp: linux.seccomp.map(|seccomp| record::Seccomp {
+                listener_path: seccomp.listener_path,
+                listener_metadata: seccomp.listener_metadata,
+                ..record::Seccomp::default()
+            }),
+            no_new_keyring: options.keyring == Session::Inherited,
+            personality: linux.personality,
+            memory_policy: linux.memory_policy,
+            intel_rdt: linux.intel_rdt,
+            net_devices: linux.net_devices,
+        },
+        ..Record::default()
+    };
+    record.set_cgroup_path(plan.cgroup.directory(&host.cgroup_mount));
+    record
+}
+
+fn remember(record: &mut Record, init: &Newborn<'_>) -> Result<()> {
+    match Process::of(init.pid())? {
+        Some(process) => {
+            record.set_init(process);
+            Ok(())
+        }
+        // It has failed already, and will be asked why.
+        None => Ok(()),
+    }
 }

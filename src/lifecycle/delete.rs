@@ -1,7 +1,20 @@
 //! The verb `delete`.
 
-use super::Global;
-use crate::error::{Error, Result};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::container::Container;
+use super::{Global, hooks_outside};
+use crate::error::{Context, Error, Kind, Result};
+use crate::kernel::cgroup::{self, Directory, removal};
+use crate::kernel::process::Waited;
+use crate::record::Record;
+use crate::record::store::Store;
+use crate::spec::state::Status;
+
+/// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What may be deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +27,72 @@ pub enum Force {
 }
 
 /// Removes a container: its process, its cgroup, its record.
-pub fn delete(_global: &Global, _id: &str, _force: Force) -> Result<()> {
-    Err(Error::new("delete is being built"))
+pub fn delete(global: &Global, id: &str, force: Force) -> Result<()> {
+    let store = Store::new(&global.root);
+    let removed = remove_if_there(global, &store, id, force);
+    match removed {
+        Err(error) if force == Force::Yes && error.kind() == Kind::NoSuchContainer => Ok(()),
+        other => other,
+    }
+}
+
+fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Result<()> {
+    let _lock = store.lock(id)?;
+    let container = match Container::load(global, id) {
+        Ok(container) => container,
+        Err(error) => {
+            // Without a readable record nothing but the directory is known; `create` makes the record first.
+            store.remove(id)?;
+            return if force == Force::Yes { Ok(()) } else { Err(error) };
+        }
+    };
+    match container.status()? {
+        Status::Stopped | Status::Created => {}
+        _ if force == Force::Yes => {}
+        status => {
+            return Err(Error::new(format!(
+                "cannot delete container {id} that is not stopped: {status}"
+            ))
+            .hint("kill it first, or use --force"));
+        }
+    }
+    remove(store, &container.record)
+}
+
+/// Kills what is left of the container, and removes all the record names; then the record, then poststop hooks run.
+pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
+    kill_init(record)?;
+    if let Some(path) = record.cgroup_path() {
+        empty_cgroup(path)
+            .and_then(|()| removal::remove(path, PATIENCE))
+            .context("remove the cgroup")?;
+    }
+    store.remove(&record.id)?;
+    hooks_outside::run_poststop(record);
+    Ok(())
+}
+
+fn kill_init(record: &Record) -> Result<()> {
+    let Some(init) = record.init() else { return Ok(()) };
+    let Some(process) = init.open()? else { return Ok(()) };
+    match process.send_signal(Signal::SIGKILL as i32) {
+        Err(error) if error.errno() == Some(nix::errno::Errno::ESRCH) => return Ok(()),
+        other => other?,
+    }
+    match process.wait_exit(PATIENCE)? {
+        Waited::Ended => Ok(()),
+        Waited::TimedOut => Err(Error::new("container init still running").hint(format!(
+            "process {} was sent SIGKILL and does not end: it may be stuck in the kernel",
+            record.init_pid
+        ))),
+    }
+}
+
+/// A container without a pid namespace may have left processes behind; so may `exec`.
+fn empty_cgroup(path: &std::path::Path) -> Result<()> {
+    match Directory::open(path) {
+        Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error),
+        Ok(directory) => cgroup::processes::kill(&directory),
+    }
 }

@@ -1,10 +1,25 @@
 //! The verb `exec`: one more process in a container that is there.
 
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Component, Path, PathBuf};
 
-use super::Global;
-use super::run::Attachment;
-use crate::error::{Error, Result};
+use super::container::Container;
+use super::{Attachment, Global, foreground, pid_file, sockets};
+use crate::error::{Context, Error, Kind, Result};
+use crate::kernel::cgroup::Directory;
+use crate::kernel::keyring::Searchers;
+use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::own_binary;
+use crate::kernel::process::Pidfd;
+use crate::kernel::seccomp::Listener;
+use crate::kernel::signals::Signals;
+use crate::kernel::terminal::Relay;
+use crate::launch::join::{self, Cradle, Join};
+use crate::launch::payload;
+use crate::plan::process;
+use crate::record::filter;
+use crate::spec::state::Status;
+use crate::spec::{Process, bundle};
 
 /// What `exec` is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +85,163 @@ pub enum Paused {
 }
 
 /// Runs one more process; in the foreground returns its exit code (128 plus the signal that killed it).
-pub fn exec(_global: &Global, _options: &Options) -> Result<i32> {
-    Err(Error::new("exec is being built"))
+pub fn exec(global: &Global, options: &Options) -> Result<i32> {
+    own_binary::keep_out_of_reach()?;
+    let signals = match options.attachment {
+        Attachment::Foreground => Signals::all()?,
+        Attachment::Detached => Signals::that_end_a_program()?,
+    };
+    let container = Container::load(global, &options.id)?;
+    refuse_unless_running(&container, options.paused)?;
+    let join = plan(&container, options)?;
+    refuse_terminal_mismatch(options, &join)?;
+    payload::take_charge_of_descriptors(options.preserve_fds)?;
+
+    let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
+    let init = open_init(&container)?;
+    let mut process = join::give_birth(
+        &join,
+        &Cradle {
+            cgroup: &cgroup,
+            init: init.as_fd(),
+            console_socket: sockets::connect(options.console_socket.as_deref())?,
+            preserve_fds: options.preserve_fds,
+            interrupts: &signals,
+        },
+    )?;
+    process.send_filter(filter::read(&container.directory)?)?;
+    process.attend(&join.care(&process), &cgroup)?;
+    sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
+    pid_file::write(options.pid_file.as_deref(), process.pid())?;
+    process.commit()?;
+    process.start(&cgroup)?;
+
+    let terminal = process.take_terminal().map(Relay::new).transpose()?;
+    let (pid, process) = process.release();
+    match options.attachment {
+        Attachment::Detached => Ok(0),
+        Attachment::Foreground => foreground::stay_with(pid, &process, terminal, &signals),
+    }
+}
+
+/// A paused container would freeze the process at its birth.
+fn refuse_unless_running(container: &Container, paused: Paused) -> Result<()> {
+    match container.status()? {
+        Status::Stopped | Status::Creating => {
+            Err(Error::new("cannot exec in a stopped container").of_kind(Kind::NotRunning))
+        }
+        Status::Paused if paused == Paused::Refuse => {
+            Err(Error::new("cannot exec in a paused container (use --ignore-paused to override)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan(container: &Container, options: &Options) -> Result<Join> {
+    let config = &container.record.config;
+    let process = match &options.process {
+        Some(path) => bundle::read(path).context("--process")?,
+        None => from_flags(config.process.clone().unwrap_or_default(), options),
+    };
+    let namespaces = config
+        .namespaces
+        .iter()
+        .map(|namespace| namespaces::parse(&namespace.kind))
+        .collect::<Result<Vec<_>>>()?;
+    let keyring = match config.no_new_keyring {
+        true => None,
+        false if namespaces.contains(&Namespace::User) => Some(Searchers::Others),
+        false => Some(Searchers::User),
+    };
+    let listener =
+        config.seccomp.as_ref().filter(|seccomp| !seccomp.listener_path.as_os_str().is_empty());
+    Ok(Join {
+        id: container.record.id.clone(),
+        bundle: container.record.bundle.clone(),
+        annotations: config.annotations.clone(),
+        namespaces,
+        keyring,
+        process: process::plan(Some(&process))?,
+        listener: listener.map(|seccomp| Listener {
+            socket: seccomp.listener_path.clone(),
+            metadata: seccomp.listener_metadata.clone(),
+        }),
+    })
+}
+
+/// The container's own process with what the flags change.
+fn from_flags(mut process: Process, options: &Options) -> Process {
+    process.args.clone_from(&options.args);
+    process.env.extend(options.env.iter().cloned());
+    process.terminal = options.terminal == Terminal::Yes;
+    process.console_size = None;
+    if let Some(cwd) = &options.cwd {
+        process.cwd.clone_from(cwd);
+    }
+    if let Some((uid, gid)) = options.user {
+        process.user.uid = uid;
+        process.user.gid = gid.unwrap_or(process.user.gid);
+    }
+    process.user.additional_gids.extend(&options.additional_gids);
+    if let Some(wanted) = options.no_new_privileges {
+        process.no_new_privileges = wanted;
+    }
+    if let Some(profile) = &options.apparmor_profile {
+        process.apparmor_profile.clone_from(profile);
+    }
+    if let Some(label) = &options.selinux_label {
+        process.selinux_label.clone_from(label);
+    }
+    add_capabilities(&mut process, &options.capabilities);
+    process
+}
+
+/// `--cap` gives no inheritable capabilities (CVE-2022-29162), and so ambient ones only where the container's process
+/// has inheritable ones by itself.
+fn add_capabilities(process: &mut Process, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let sets = process.capabilities.get_or_insert_default();
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        set.extend(names.iter().cloned());
+    }
+    if !sets.inheritable.is_empty() {
+        sets.ambient.extend(names.iter().cloned());
+    }
+}
+
+fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
+    let detached = options.attachment == Attachment::Detached;
+    match (join.process.terminal.is_some(), detached, &options.console_socket) {
+        (true, true, None) => Err(Error::refused(
+            "cannot allocate tty if etui will detach without setting console socket",
+        )),
+        (false, _, Some(_)) | (_, false, Some(_)) => {
+            Err(Error::refused("cannot use console socket if etui will not detach or allocate tty"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The container's cgroup, or one below it: a path never leads out of it.
+fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory> {
+    let Some(own) = container.record.cgroup_path() else {
+        return Err(Error::new("the container has no cgroup"));
+    };
+    let Some(below) = below else { return Directory::open(own) };
+    if below.components().any(|component| component == Component::ParentDir) {
+        return Err(Error::refused(format!(
+            "--cgroup: {below:?} is not below the container's cgroup"
+        )));
+    }
+    Directory::open(own.join(below.strip_prefix("/").unwrap_or(below))).context("--cgroup")
+}
+
+fn open_init(container: &Container) -> Result<Pidfd> {
+    match container.record.init() {
+        Some(init) => init.open()?,
+        None => None,
+    }
+    .ok_or_else(|| Error::new("cannot exec in a stopped container").of_kind(Kind::NotRunning))
 }

@@ -1,15 +1,22 @@
 //! One file per verb; each reads as a story and knows no other verb (`run` may call create, start, delete).
 
+mod cgroup;
+pub mod container;
 pub mod create;
 pub mod delete;
 pub mod events;
 pub mod exec;
 pub mod features;
+mod foreground;
+mod hooks_outside;
 pub mod kill;
 pub mod list;
 pub mod pause;
+mod pid_file;
 pub mod ps;
 pub mod run;
+mod socket_activation;
+mod sockets;
 pub mod spec;
 pub mod start;
 pub mod state;
@@ -48,4 +55,14 @@ pub enum Rootless {
     Yes,
     /// They are not.
     No,
+}
+
+/// Whether a verb stays with the process it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Attachment {
+    /// It waits, forwards signals, and exits as the process did.
+    #[default]
+    Foreground,
+    /// It returns once the process runs.
+    Detached,
 }

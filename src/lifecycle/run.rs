@@ -1,7 +1,12 @@
 //! The verb `run`: create, start, and in the foreground wait and delete.
 
-use super::{Global, create};
-use crate::error::{Error, Result};
+use super::create::{self, Made, Terminal, Waits};
+use super::{Attachment, Global, delete, foreground, hooks_outside};
+use crate::error::Result;
+use crate::kernel::process;
+use crate::kernel::signals::Signals;
+use crate::kernel::terminal::Relay;
+use crate::record::store::Store;
 
 /// What `run` is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,16 +19,6 @@ pub struct Options {
     pub afterwards: Afterwards,
     /// Whether it adopts the container's orphans (`--no-subreaper`).
     pub orphans: Orphans,
-}
-
-/// Whether a verb stays with the process it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Attachment {
-    /// It waits, forwards signals, and exits as the process did.
-    #[default]
-    Foreground,
-    /// It returns once the process runs.
-    Detached,
 }
 
 /// What becomes of the container when its process ends.
@@ -47,6 +42,48 @@ pub enum Orphans {
 }
 
 /// Creates and starts a container; in the foreground returns its process's exit code (128 plus the signal that killed it).
-pub fn run(_global: &Global, _options: &Options) -> Result<i32> {
-    Err(Error::new("run is being built"))
+pub fn run(global: &Global, options: &Options) -> Result<i32> {
+    match options.attachment {
+        Attachment::Detached => run_detached(global, options).map(|()| 0),
+        Attachment::Foreground => run_in_foreground(global, options),
+    }
+}
+
+fn run_detached(global: &Global, options: &Options) -> Result<()> {
+    let signals = Signals::that_end_a_program()?;
+    let made =
+        create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
+    start(global, &made)?;
+    made.init.release();
+    Ok(())
+}
+
+fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
+    let signals = Signals::all()?;
+    if options.orphans == Orphans::Adopt {
+        process::adopt_orphans()?;
+    }
+    let mut made =
+        create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
+    let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
+    start(global, &made)?;
+    let (pid, process) = made.init.release();
+    let code = foreground::stay_with(pid, &process, terminal, &signals)?;
+    if options.afterwards == Afterwards::Delete {
+        let store = Store::new(&global.root);
+        delete::remove(&store, &store.load(&options.create.id)?)?;
+    }
+    Ok(code)
+}
+
+/// From here on the container is on record: what fails now removes it as `delete` would.
+fn start(global: &Global, made: &Made<'_>) -> Result<()> {
+    let store = Store::new(&global.root);
+    let record = store.load(&made.plan.id)?;
+    made.init.start(&made.cgroup).and_then(|()| hooks_outside::run_poststart(&record)).inspect_err(
+        |_| {
+            // The first failure is the one to tell; `delete --force` can remove what is left.
+            let _ = delete::remove(&store, &record);
+        },
+    )
 }

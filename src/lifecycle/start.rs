@@ -1,9 +1,33 @@
 //! The verb `start`.
 
 use super::Global;
-use crate::error::{Error, Result};
+use super::container::Container;
+use super::hooks_outside;
+use crate::error::{Error, Kind, Result};
+use crate::launch::start_gate;
+use crate::record::store::Store;
+use crate::spec::state::Status;
 
-/// Releases the container's process; returns once the user's program executes.
-pub fn start(_global: &Global, _id: &str) -> Result<()> {
-    Err(Error::new("start is being built"))
+/// Releases the container's process; returns once the user's program executes and the poststart hooks have run.
+pub fn start(global: &Global, id: &str) -> Result<()> {
+    let container = release(global, id)?;
+    hooks_outside::run_poststart(&container.record)
+}
+
+/// Alone with the container; the hooks run later, for they may call us.
+fn release(global: &Global, id: &str) -> Result<Container> {
+    let _lock = Store::new(&global.root).lock(id)?;
+    let container = Container::load(global, id)?;
+    match container.status()? {
+        Status::Created => {}
+        Status::Stopped => {
+            return Err(
+                Error::new("cannot start a container that has stopped").of_kind(Kind::NotRunning)
+            );
+        }
+        Status::Running => return Err(Error::new("cannot start an already running container")),
+        other => return Err(Error::new(format!("cannot start a container in the {other} state"))),
+    }
+    start_gate::release(&container.directory)?;
+    Ok(container)
 }

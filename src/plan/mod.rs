@@ -1,12 +1,191 @@
-//! What we will do, as plain data: `Plan::new(&Spec, &Host)`, pure. Knows no descriptor, no disk, no clock.
+//! What we will do, as plain data: [`Plan::new`], pure. Knows no descriptor, no disk, no clock.
 
 pub mod devices;
 pub mod hooks;
+pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;
 pub mod refuse;
 pub mod resources;
 pub mod rootfs;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::host::Host;
+use crate::kernel;
+use crate::kernel::cgroup;
+use crate::kernel::devices::{Making, Node, Ptmx};
+use crate::kernel::id_maps::IdMap;
+use crate::kernel::keyring::{Searchers, Session};
+use crate::kernel::mounts::Mount;
+use crate::kernel::namespaces::{Namespace, Namespaces};
+use crate::kernel::rootfs::{Rootfs, Switch};
+use crate::kernel::sysctl::Sysctl;
+use crate::spec::Spec;
+use crate::spec::state::{OCI_VERSION, State, Status};
+
+/// What is asked for beside `config.json`.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The bundle's directory, absolute.
+    pub bundle: &'a Path,
+    /// How the root is changed.
+    pub switch: Switch,
+    /// Which session keyring init has.
+    pub keyring: Session,
+}
+
+/// All that creating one container means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Its id.
+    pub id: String,
+    /// The bundle's directory, absolute.
+    pub bundle: PathBuf,
+    /// The bundle's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Who may search the container's session keyring; none when it keeps the caller's.
+    pub keyring: Option<Searchers>,
+    /// Namespaces to create and to join.
+    pub namespaces: Namespaces,
+    /// The user namespace's map of user ids.
+    pub uid_map: Vec<IdMap>,
+    /// The user namespace's map of group ids.
+    pub gid_map: Vec<IdMap>,
+    /// The root file system.
+    pub rootfs: Rootfs,
+    /// Mounts beside the root, in order.
+    pub mounts: Vec<Mount>,
+    /// The nodes of /dev; none when the container brings a /dev of its own.
+    pub dev: Option<Dev>,
+    /// Mounts made read-only only at the end.
+    pub readonly_at_the_end: Vec<PathBuf>,
+    /// Paths made unreadable.
+    pub masked_paths: Vec<PathBuf>,
+    /// Paths made read-only.
+    pub readonly_paths: Vec<PathBuf>,
+    /// The host name inside, where one is asked for.
+    pub hostname: Option<String>,
+    /// The NIS domain name inside, where one is asked for.
+    pub domainname: Option<String>,
+    /// Kernel parameters of the container's namespaces.
+    pub sysctls: Vec<Sysctl>,
+    /// What init becomes.
+    pub process: process::Process,
+    /// The system call filter.
+    pub seccomp: Option<kernel::seccomp::Profile>,
+    /// Programs to run at points of the life cycle.
+    pub hooks: hooks::Hooks,
+    /// Where the cgroup is.
+    pub cgroup: cgroup::Path,
+    /// What the cgroup may use.
+    pub limits: cgroup::Limits,
+    /// Which devices its processes may use.
+    pub device_filter: cgroup::DeviceFilter,
+}
+
+/// The nodes of /dev.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dev {
+    /// Those to make.
+    pub nodes: Vec<Node>,
+    /// How.
+    pub making: Making,
+    /// What becomes of `/dev/ptmx`.
+    pub ptmx: Ptmx,
+}
+
+impl Plan {
+    /// Plans the container that `spec` describes on this host, or refuses it: nothing has been touched yet.
+    pub fn new(request: &Request<'_>, spec: &Spec, host: &Host) -> Result<Plan> {
+        refuse::version(&spec.oci_version)?;
+        let linux = spec.linux.clone().unwrap_or_default();
+        let namespaces = namespaces::plan(&linux)?;
+        refuse::contradictions(spec, &linux, &namespaces)?;
+        let uid_map = namespaces::id_maps(&linux.uid_mappings);
+        let gid_map = namespaces::id_maps(&linux.gid_mappings);
+        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host);
+        let resources = linux.resources.clone().unwrap_or_default();
+        let mounts = mounts::plan(
+            &spec.mounts,
+            &mounts::Surroundings {
+                bundle: request.bundle,
+                namespaces: &namespaces,
+                id_maps: (&uid_map, &gid_map),
+                cgroup_mount_point: &host.cgroup_mount,
+                cgroup: &cgroup.directory(&host.cgroup_mount),
+            },
+        )?;
+        let nodes = devices::plan(&linux.devices)?;
+        let making = if host.is_rootless() || namespaces.separates(Namespace::User) {
+            Making::Bind
+        } else {
+            Making::Node
+        };
+        Ok(Plan {
+            id: request.id.to_owned(),
+            bundle: request.bundle.to_owned(),
+            annotations: spec.annotations.clone(),
+            keyring: keyring(request.keyring, &namespaces),
+            rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
+            mounts: mounts.all,
+            dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
+            readonly_at_the_end: mounts.readonly_at_the_end,
+            masked_paths: linux.masked_paths.clone(),
+            readonly_paths: linux.readonly_paths.clone(),
+            hostname: (!spec.hostname.is_empty()).then(|| spec.hostname.clone()),
+            domainname: (!spec.domainname.is_empty()).then(|| spec.domainname.clone()),
+            sysctls: sysctl::plan(&linux.sysctl, &namespaces)?,
+            process: process::plan(spec.process.as_ref())?,
+            seccomp: match &linux.seccomp {
+                Some(profile) => seccomp::profile(profile)?,
+                None => None,
+            },
+            hooks: hooks::plan(spec.hooks.as_ref())?,
+            limits: resources::limits(&resources, host)?,
+            device_filter: resources::device_filter(&linux, host)?,
+            cgroup,
+            namespaces,
+            uid_map,
+            gid_map,
+        })
+    }
+
+    /// The state document at one point of the life cycle; `pid` is 0 where there is none.
+    pub fn state(&self, status: Status, pid: i32) -> State {
+        State {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            status,
+            pid,
+            bundle: self.bundle.clone(),
+            annotations: self.annotations.clone(),
+        }
+    }
+}
+
+/// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
+fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
+    match asked {
+        "" => cgroup::Path::beside(&host.own_cgroup, id),
+        absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
+        relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    }
+}
+
+/// Which session keyring a container's processes have: with a user namespace its user is another than the caller.
+pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
+    match session {
+        Session::Inherited => None,
+        Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
+        Session::New => Some(Searchers::User),
+    }
+}

@@ -1,1 +1,215 @@
-//! From `mounts` to mount operations.
+//! From `mounts` to mount operations (config.md, "Mounts" and "Linux mount options").
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::mount_options::{Effect, Options};
+use crate::error::{Context, Error, Result};
+use crate::kernel::id_maps::IdMap;
+use crate::kernel::mounts::{
+    Bind, CgroupView, CopyUp, Filesystem, FsOption, Mount, MountAttr, MountIdMap, Reach, What,
+};
+use crate::kernel::namespaces::{Namespace, Namespaces};
+use crate::spec;
+use crate::warning::warn;
+
+/// What the rest of the plan knows that mounts depend on.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The bundle's directory: relative sources start there.
+    pub bundle: &'a Path,
+    /// The container's namespaces.
+    pub namespaces: &'a Namespaces,
+    /// The container's own id maps, for `idmap` without maps of its own.
+    pub id_maps: (&'a [IdMap], &'a [IdMap]),
+    /// Where the host has its cgroup v2 hierarchy.
+    pub cgroup_mount_point: &'a Path,
+    /// The container's cgroup, a directory of the host.
+    pub cgroup: &'a Path,
+}
+
+/// The mounts of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounts {
+    /// In order.
+    pub all: Vec<Mount>,
+    /// Those made read-only at the end only, because etui still writes there (`/dev`).
+    pub readonly_at_the_end: Vec<PathBuf>,
+    /// Whether the container brings a /dev of its own: then nothing is made there.
+    pub brings_dev: bool,
+}
+
+/// Plans every mount of `config.json`.
+pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<Mounts> {
+    let mut planned = Mounts::default();
+    for (position, mount) in mounts.iter().enumerate() {
+        let field = format!("mounts[{position}] ({})", mount.destination.display());
+        let mut mount = one(mount, surroundings).context(field)?;
+        if mount.destination == Path::new("/dev") {
+            match &mut mount.what {
+                What::Bind(_) => planned.brings_dev = true,
+                What::Filesystem(Filesystem { attr, .. })
+                    if attr.set & libc::MOUNT_ATTR_RDONLY != 0 =>
+                {
+                    attr.set &= !libc::MOUNT_ATTR_RDONLY;
+                    planned.readonly_at_the_end.push(mount.destination.clone());
+                }
+                _ => {}
+            }
+        }
+        planned.all.push(mount);
+    }
+    Ok(planned)
+}
+
+fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
+    let options = Options::parse(&mount.options)?;
+    let destination = destination(mount)?;
+    let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    let what = if options.remount {
+        remount(mount, &options)?
+    } else if options.bind.is_some() || mount.kind == "bind" {
+        What::Bind(bind(mount, &options, surroundings)?)
+    } else if options.id_map.is_some() || mapped {
+        return Err(Error::refused(
+            "options idmap and ridmap, and mappings, are for bind mounts only",
+        ));
+    } else if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
+        cgroup(&options, surroundings)
+    } else {
+        What::Filesystem(filesystem(mount, &options)?)
+    };
+    Ok(Mount { destination, what, recursive: options.recursive, propagation: options.propagation })
+}
+
+fn destination(mount: &spec::Mount) -> Result<PathBuf> {
+    let path = &mount.destination;
+    if path.as_os_str().is_empty() {
+        return Err(Error::refused("destination: is missing"));
+    }
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(Error::refused("destination: contains a null byte"));
+    }
+    if !path.is_absolute() {
+        warn(format!(
+            "mounts: destination {} is relative, which the specification forbids: taken from /",
+            path.display()
+        ));
+        return Ok(Path::new("/").join(path).components().collect());
+    }
+    Ok(path.components().collect())
+}
+
+fn remount(mount: &spec::Mount, options: &Options) -> Result<What> {
+    let attr = MountAttr { clear: options.cleared_by_remount(), ..options.attr };
+    let options = match options.bind {
+        Some(_) => None,
+        None => Some(filesystem_of_kind(&mount.kind, mount, options)?),
+    };
+    Ok(What::Remount { attr, options })
+}
+
+fn bind(mount: &spec::Mount, options: &Options, surroundings: &Surroundings<'_>) -> Result<Bind> {
+    if let Some(unknown) = options.data.first() {
+        return Err(Error::refused(format!("options: {unknown:?} is no option of a bind mount")));
+    }
+    if mount.source.is_empty() {
+        return Err(Error::refused("source: a bind mount needs one"));
+    }
+    text(&mount.source, "source")?;
+    // As mount(8) does: naming no attribute keeps the source's, naming one names them all.
+    let attr = if options.names_attributes {
+        MountAttr { clear: options.cleared_by_remount(), ..options.attr }
+    } else {
+        MountAttr::default()
+    };
+    Ok(Bind {
+        source: surroundings.bundle.join(&mount.source),
+        reach: options.bind.unwrap_or(Reach::One),
+        attr,
+        cleared_by_name: options.cleared_by_name,
+        id_map: id_map(mount, options, surroundings)?,
+    })
+}
+
+fn id_map(
+    mount: &spec::Mount,
+    options: &Options,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<MountIdMap>> {
+    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    if options.id_map.is_none() && !own {
+        return Ok(None);
+    }
+    let (uids, gids) = if own {
+        if mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty() {
+            return Err(Error::refused("uidMappings and gidMappings: one without the other"));
+        }
+        (
+            super::namespaces::id_maps(&mount.uid_mappings),
+            super::namespaces::id_maps(&mount.gid_mappings),
+        )
+    } else {
+        let (uids, gids) = surroundings.id_maps;
+        if uids.is_empty() || gids.is_empty() {
+            return Err(Error::refused(
+                "options: idmap without uidMappings and gidMappings needs a user namespace with maps",
+            ));
+        }
+        (uids.to_vec(), gids.to_vec())
+    };
+    Ok(Some(MountIdMap { uids, gids, reach: options.id_map.unwrap_or(Reach::One) }))
+}
+
+fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {
+    let view = if surroundings.namespaces.separates(Namespace::Cgroup) {
+        CgroupView::Namespace { fallback: surroundings.cgroup.to_owned() }
+    } else {
+        CgroupView::Host { mount_point: surroundings.cgroup_mount_point.to_owned() }
+    };
+    What::Cgroup { attr: MountAttr { clear: 0, ..options.attr }, view }
+}
+
+fn filesystem(mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
+    if mount.kind.is_empty() {
+        return Err(Error::refused("type: is missing, and options name neither bind nor rbind"));
+    }
+    filesystem_of_kind(&mount.kind, mount, options)
+}
+
+fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
+    if options.copy_up == CopyUp::Yes && kind != "tmpfs" {
+        return Err(Error::refused("options: tmpcopyup is for tmpfs only"));
+    }
+    let data = options.data.iter().map(|option| fs_option(option)).collect::<Result<_>>()?;
+    Ok(Filesystem {
+        kind: text(kind, "type")?,
+        source: text(&mount.source, "source")?,
+        options: data,
+        super_block: options.super_block,
+        attr: options.attr,
+        copy_up: options.copy_up,
+    })
+}
+
+fn fs_option(option: &str) -> Result<FsOption> {
+    let (key, value) = match option.split_once('=') {
+        Some((key, value)) => (key, Some(text(value, "options")?)),
+        None => (option, None),
+    };
+    Ok(FsOption { key: text(key, "options")?, value })
+}
+
+fn text(value: &str, field: &str) -> Result<CString> {
+    CString::new(value).map_err(|_| Error::refused(format!("{field}: contains a null byte")))
+}
+
+/// Every option the specification's table names that etui knows, for `features` (features.md, "mountOptions").
+pub fn known_options() -> Vec<&'static str> {
+    super::mount_options::TABLE
+        .iter()
+        .filter(|(_, effect)| !matches!(effect, Effect::IdMap(_)))
+        .map(|(name, _)| *name)
+        .collect()
+}

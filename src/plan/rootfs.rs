@@ -1,1 +1,71 @@
-//! From `root`, masked and read-only paths to the root file system's plan.
+//! From `root` and `linux.rootfsPropagation` to the root file system's plan.
+
+use std::path::Path;
+
+use nix::mount::MsFlags;
+
+use crate::error::{Error, Result};
+use crate::kernel::mounts::{Propagation, Reach};
+use crate::kernel::rootfs::{Access, Rootfs, Switch};
+use crate::spec::Spec;
+
+/// What a mount namespace starts with unless asked otherwise: the host's events come in, none go out.
+const DEFAULT: Propagation =
+    Propagation { flag: MsFlags::MS_SLAVE.bits(), reach: Reach::Recursive };
+
+/// Plans the root file system.
+pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
+    let Some(root) = &spec.root else {
+        return Err(Error::refused("root: is missing; config.json must name the root file system"));
+    };
+    if root.path.as_os_str().is_empty() {
+        return Err(Error::refused("root.path: is empty"));
+    }
+    let asked = spec.linux.as_ref().map_or("", |linux| linux.rootfs_propagation.as_str());
+    let final_propagation = propagation(asked)?;
+    if switch == Switch::MoveAndChroot
+        && final_propagation.is_some_and(|asked| asked.flag == MsFlags::MS_PRIVATE.bits())
+    {
+        return Err(Error::refused(
+            "linux.rootfsPropagation: private can't be had with --no-pivot",
+        ));
+    }
+    Ok(Rootfs {
+        path: bundle.join(&root.path),
+        initial_propagation: initial(final_propagation),
+        final_propagation,
+        access: if root.readonly { Access::Readonly } else { Access::Writable },
+        switch,
+    })
+}
+
+/// An unbindable mount could not be copied into the container: it becomes so only at the end.
+fn initial(asked: Option<Propagation>) -> Propagation {
+    match asked {
+        None => DEFAULT,
+        Some(asked) if asked.flag == MsFlags::MS_UNBINDABLE.bits() => {
+            Propagation { flag: MsFlags::MS_PRIVATE.bits(), reach: Reach::Recursive }
+        }
+        Some(asked) => asked,
+    }
+}
+
+fn propagation(name: &str) -> Result<Option<Propagation>> {
+    let (flag, reach) = match name {
+        "" => return Ok(None),
+        "shared" => (MsFlags::MS_SHARED, Reach::One),
+        "slave" => (MsFlags::MS_SLAVE, Reach::One),
+        "private" => (MsFlags::MS_PRIVATE, Reach::One),
+        "unbindable" => (MsFlags::MS_UNBINDABLE, Reach::One),
+        "rshared" => (MsFlags::MS_SHARED, Reach::Recursive),
+        "rslave" => (MsFlags::MS_SLAVE, Reach::Recursive),
+        "rprivate" => (MsFlags::MS_PRIVATE, Reach::Recursive),
+        "runbindable" => (MsFlags::MS_UNBINDABLE, Reach::Recursive),
+        other => {
+            return Err(Error::refused(format!(
+                "linux.rootfsPropagation: {other:?} is none of shared, slave, private, unbindable or their recursive forms"
+            )));
+        }
+    };
+    Ok(Some(Propagation { flag: flag.bits(), reach }))
+}

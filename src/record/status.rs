@@ -1,1 +1,51 @@
-//! A container's status, from its record and its process. Knows no files.
+//! A container's status, from its record and what was seen of its process. Knows no files.
+
+use super::{Record, Stage};
+use crate::spec::state::Status;
+
+/// What was seen of a container at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Init is there, and no zombie.
+    pub alive: bool,
+    /// Init has not yet passed the start gate.
+    pub waiting_at_gate: bool,
+    /// The container's cgroup is frozen.
+    pub frozen: bool,
+}
+
+/// Where the container is in its life.
+///
+/// A container whose init is gone is stopped, whatever else is left of it, a half-made one too. Frozen comes before
+/// created, as in runc: a container that was paused before `start` can be resumed.
+pub fn status(record: &Record, facts: Facts) -> Status {
+    match facts {
+        Facts { alive: false, .. } => Status::Stopped,
+        _ if record.stage == Stage::Provisional => Status::Creating,
+        Facts { frozen: true, .. } => Status::Paused,
+        Facts { waiting_at_gate: true, .. } => Status::Created,
+        _ => Status::Running,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination() {
+        let see = |stage, alive, waiting_at_gate, frozen| {
+            let record = Record { stage, ..Record::default() };
+            status(&record, Facts { alive, waiting_at_gate, frozen })
+        };
+        for (waiting, frozen) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(see(Stage::Provisional, false, waiting, frozen), Status::Stopped);
+            assert_eq!(see(Stage::Created, false, waiting, frozen), Status::Stopped);
+            assert_eq!(see(Stage::Provisional, true, waiting, frozen), Status::Creating);
+        }
+        assert_eq!(see(Stage::Created, true, true, false), Status::Created);
+        assert_eq!(see(Stage::Created, true, false, false), Status::Running);
+        assert_eq!(see(Stage::Created, true, true, true), Status::Paused);
+        assert_eq!(see(Stage::Created, true, false, true), Status::Paused);
+    }
+}

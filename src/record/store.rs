@@ -1,1 +1,322 @@
 //! The state directory: reserved ids, locks, atomic replacement. Knows no plan and no process.
+//!
+//! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's socket and the system
+//! call filter lie there too.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::Record;
+use crate::error::{Call, Context, Error, Kind, Result};
+
+const STATE_FILE: &str = "state.json";
+/// Where the next record is written before it takes the place of the last one.
+const NEXT_STATE_FILE: &str = ".state.json.next";
+
+/// The records of all containers under one root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store at `root`, which need not be there yet.
+    pub fn new(root: &Path) -> Store {
+        Store { root: root.to_owned() }
+    }
+
+    /// The directory of container `id`, whether or not it is there; an error when `id` can't name a container.
+    pub fn directory(&self, id: &str) -> Result<PathBuf> {
+        check_id(id)?;
+        Ok(self.root.join(id))
+    }
+
+    /// Takes the id of `record` and writes the record down; fails when another container has the id.
+    pub fn reserve(&self, record: &Record) -> Result<Reservation> {
+        let directory = self.directory(&record.id)?;
+        let root = &self.root;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)
+            .call(|| format!("mkdir({root:?})"))
+            .context("make the state directory")?;
+        // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
+        match DirBuilder::new().mode(0o711).create(&directory) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(Error::new("container with given ID already exists")
+                    .of_kind(Kind::ContainerExists)
+                    .hint(format!("choose another id, or delete {}", record.id)));
+            }
+            made => made.call(|| format!("mkdir({directory:?})"))?,
+        }
+        let reservation = Reservation { directory, fate: Fate::Removed };
+        reservation.update(record)?;
+        Ok(reservation)
+    }
+
+    /// Reads the record of container `id`.
+    pub fn load(&self, id: &str) -> Result<Record> {
+        let path = self.directory(id)?.join(STATE_FILE);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_such_container()),
+            text => text.call(|| format!("read({path:?})"))?,
+        };
+        serde_json::from_slice(&text).map_err(|error| {
+            Error::new(format!("{} is damaged: {error}", path.display()))
+                .hint("delete --force removes what is left of the container")
+        })
+    }
+
+    /// Replaces the record of a container that is there, atomically.
+    pub fn update(&self, record: &Record) -> Result<()> {
+        write(&self.directory(&record.id)?, record)
+    }
+
+    /// Removes the directory of container `id` and all that lies in it; nothing to do is no error.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        remove_directory(&self.directory(id)?)
+    }
+
+    /// The ids under the root, sorted, damaged ones too; the root must be there.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let root = &self.root;
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(root).call(|| format!("open({root:?})"))? {
+            let entry = entry.call(|| format!("getdents({root:?})"))?;
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let id = entry.file_name().into_string();
+            ids.extend(id.into_iter().filter(|id| is_directory && check_id(id).is_ok()));
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Waits until no other verb works on container `id`, and keeps others away until it is dropped.
+    pub fn lock(&self, id: &str) -> Result<Lock> {
+        let path = self.directory(id)?;
+        loop {
+            let directory = match File::open(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(no_such_container());
+                }
+                opened => opened.call(|| format!("open({path:?})"))?,
+            };
+            let held = Flock::lock(directory, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| errno)
+                .call(|| format!("flock({path:?}, LOCK_EX)"))?;
+            // While we waited the container may have been deleted, and another one made with its id.
+            if is_same_file(&held, &path) {
+                return Ok(Lock { _held: held });
+            }
+        }
+    }
+}
+
+/// An id that is taken for a container being made. Dropped without [`Reservation::commit`] it removes the container's
+/// directory.
+#[derive(Debug)]
+#[must_use = "dropping it gives the id back"]
+pub struct Reservation {
+    directory: PathBuf,
+    fate: Fate,
+}
+
+/// What becomes of a reserved directory when its reservation is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Removed,
+    Kept,
+}
+
+impl Reservation {
+    /// The container's directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Replaces the record, atomically.
+    pub fn update(&self, record: &Record) -> Result<()> {
+        write(&self.directory, record)
+    }
+
+    /// Writes the last word on the record, and keeps the directory.
+    pub fn commit(mut self, record: &Record) -> Result<()> {
+        self.update(record)?;
+        self.fate = Fate::Kept;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.fate == Fate::Removed
+            && let Err(error) = remove_directory(&self.directory)
+        {
+            crate::warning::warn(error.to_string());
+        }
+    }
+}
+
+/// The right to work on one container. The kernel gives it back when we end, however we do (flock(2)).
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+/// An id becomes the name of a directory, and part of the name of a cgroup or a systemd unit.
+pub fn check_id(id: &str) -> Result<()> {
+    if id.is_empty() {
+        return Err(Error::refused("container id cannot be empty"));
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    if id == "." || id == ".." || !id.bytes().all(is_plain) {
+        return Err(Error::refused(format!("invalid container ID format: {id:?}"))
+            .hint("letters, digits, `_`, `+`, `-` and `.` are allowed"));
+    }
+    Ok(())
+}
+
+fn no_such_container() -> Error {
+    Error::new("container does not exist").of_kind(Kind::NoSuchContainer)
+}
+
+fn write(directory: &Path, record: &Record) -> Result<()> {
+    let text = serde_json::to_vec(record)
+        .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
+    let next = directory.join(NEXT_STATE_FILE);
+    create_new(&next)
+        .and_then(|mut file| file.write_all(&text))
+        .call(|| format!("write({next:?})"))
+        .context("remember the container")?;
+    // No fsync: the directory is on a tmpfs, and what a power failure erases there is gone from the machine as well.
+    let path = directory.join(STATE_FILE);
+    fs::rename(&next, &path)
+        .call(|| format!("rename({next:?}, {path:?})"))
+        .context("remember the container")
+}
+
+/// Makes a file that is not there; one that a killed etui left behind makes way.
+fn create_new(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
+}
+
+fn remove_directory(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed
+            .call(|| format!("unlinkat({directory:?})"))
+            .context("remove the container's state directory"),
+    }
+}
+
+fn is_same_file(open: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (open.metadata(), fs::symlink_metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().expect("tmp");
+        let store = Store::new(&directory.path().join("root"));
+        (directory, store)
+    }
+
+    fn record(id: &str) -> Record {
+        Record { id: id.into(), owner: 7, ..Record::default() }
+    }
+
+    #[test]
+    fn an_id_is_a_plain_file_name() {
+        for good in ["a", "A-b_c+d.e", "...", "0", "-x", ".hidden"] {
+            check_id(good).expect(good);
+        }
+        for bad in ["", ".", "..", "a/b", "../a", "a b", "ä", "a\0b", "a\n", "a:b"] {
+            let error = check_id(bad).expect_err(bad);
+            assert_eq!(error.kind(), Kind::Refused, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_reservation_that_is_not_committed_leaves_nothing() {
+        let (_directory, store) = store();
+        let reservation = store.reserve(&record("web")).expect("free");
+        assert_eq!(store.load("web").expect("provisional"), record("web"));
+        drop(reservation);
+        assert_eq!(store.load("web").expect_err("gone").kind(), Kind::NoSuchContainer);
+        assert_eq!(store.ids().expect("root"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_id_is_taken_once() {
+        let (_directory, store) = store();
+        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        let error = store.reserve(&record("web")).expect_err("taken");
+        assert_eq!(error.kind(), Kind::ContainerExists);
+        assert!(error.to_string().starts_with("container with given ID already exists"));
+        assert!(
+            store.load("web").is_ok(),
+            "the failed attempt must not remove the first one's directory"
+        );
+    }
+
+    #[test]
+    fn a_record_is_replaced_over_the_remains_of_a_killed_writer() {
+        let (_directory, store) = store();
+        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        let next = store.directory("web").expect("id").join(NEXT_STATE_FILE);
+        fs::write(&next, "{\"half").expect("disk");
+        let newer = Record { owner: 8, ..record("web") };
+        store.update(&newer).expect("disk");
+        assert_eq!(store.load("web").expect("there"), newer);
+        assert!(!next.exists());
+    }
+
+    #[test]
+    fn a_damaged_record_says_so_and_can_be_removed() {
+        let (_directory, store) = store();
+        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        let path = store.directory("web").expect("id").join(STATE_FILE);
+        fs::write(&path, "{\"id\":\"we").expect("disk");
+        let error = store.load("web").expect_err("truncated");
+        assert_eq!(error.kind(), Kind::Failed);
+        assert!(error.to_string().contains("state.json is damaged"), "{error}");
+        store.remove("web").expect("disk");
+        store.remove("web").expect("nothing to do");
+        assert_eq!(store.load("web").expect_err("gone").kind(), Kind::NoSuchContainer);
+    }
+
+    #[test]
+    fn the_second_to_lock_waits_and_finds_the_container_gone() {
+        let (_directory, store) = store();
+        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        let lock = store.lock("web").expect("free");
+        let (sender, outcome) = mpsc::channel();
+        let second = store.clone();
+        thread::spawn(move || sender.send(second.lock("web").map(drop)));
+        assert!(outcome.recv_timeout(Duration::from_millis(100)).is_err(), "it must wait");
+        store.remove("web").expect("disk");
+        drop(lock);
+        let outcome = outcome.recv_timeout(Duration::from_secs(10)).expect("it went on");
+        assert_eq!(outcome.expect_err("gone").kind(), Kind::NoSuchContainer);
+    }
+}

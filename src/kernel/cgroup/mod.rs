@@ -1,1 +1,25 @@
-//! A cgroup v2 directory: made, limited, watched, emptied, removed.
+//! Control groups, version 2 (cgroups(7), the kernel's cgroup-v2.rst): one directory for one container. Knows no
+//! config.json; a limit is a file and a text here.
+//!
+//! [`Path`] says where, [`cgroupfs`] makes it, [`Directory`] is the handle everything else works on: [`limits`],
+//! [`devices`], [`freezer`], [`processes`], [`statistics`].
+
+pub mod cgroupfs;
+mod controllers;
+mod device_program;
+pub mod devices;
+mod directory;
+mod events;
+pub mod freezer;
+pub mod limits;
+mod path;
+pub mod processes;
+pub mod removal;
+pub mod statistics;
+
+pub use cgroupfs::NewCgroup;
+pub use devices::DeviceFilter;
+pub use directory::Directory;
+pub use events::{EventsFile, wait_for_change};
+pub use limits::Limits;
+pub use path::Path;

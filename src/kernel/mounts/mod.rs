@@ -1,1 +1,257 @@
-//! Mounts, as plain operations, and how each is carried out by descriptors.
+//! Mounts, as plain operations, and how each is carried out by descriptors: built detached, its target opened once
+//! inside the hostile tree, then attached. Knows mounts(5) and the mount calls, not which container they are for.
+
+mod bind;
+mod copy_up;
+mod filesystem;
+mod id_mapped;
+mod place;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+pub use crate::sys::mount_api::{MountAttr, Reach};
+
+use crate::error::{Call, Context, Result};
+use crate::kernel::id_maps::IdMap;
+use crate::sys::mount_api;
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where, inside the root.
+    pub destination: PathBuf,
+    /// What is mounted.
+    pub what: What,
+    /// Attributes of every mount below it too (`rro` and its like), set once it is in place.
+    pub recursive: MountAttr,
+    /// Propagation, applied in order once it is in place.
+    pub propagation: Vec<Propagation>,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A new instance of a file system.
+    Filesystem(Filesystem),
+    /// A part of the host's tree.
+    Bind(Bind),
+    /// The cgroup v2 tree, as the container's cgroup namespace shows it, or else as the host's mount at this path does.
+    Cgroup {
+        /// Of the mount.
+        attr: MountAttr,
+        /// Where the hierarchy is seen from.
+        view: CgroupView,
+    },
+    /// Other attributes for what is mounted there already (`remount`).
+    Remount {
+        /// Of the mount.
+        attr: MountAttr,
+        /// Whether the file system's own options change too (without `bind`).
+        options: Option<Filesystem>,
+    },
+}
+
+/// Where the cgroup hierarchy is seen from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CgroupView {
+    /// The container has a cgroup namespace of its own: a new mount shows its cgroup as the root.
+    Namespace {
+        /// The container's cgroup on the host, bound when a new mount is refused (a user namespace without its own
+        /// network of rights over the hierarchy).
+        fallback: PathBuf,
+    },
+    /// It shares the host's: the host's mount is bound. A new mount would reset the options (`nsdelegate`) of the
+    /// whole hierarchy.
+    Host {
+        /// The host's mount point.
+        mount_point: PathBuf,
+    },
+}
+
+/// A new instance of a file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filesystem {
+    /// Its type, of proc_filesystems(5).
+    pub kind: CString,
+    /// The device, or a name to show in mountinfo.
+    pub source: CString,
+    /// Its own options.
+    pub options: Vec<FsOption>,
+    /// Flags of its super block: `MS_SYNCHRONOUS`, `MS_DIRSYNC`, `MS_LAZYTIME`, `MS_MANDLOCK`, `MS_I_VERSION`, `MS_SILENT`.
+    pub super_block: u64,
+    /// Attributes of the mount.
+    pub attr: MountAttr,
+    /// Whether the content it hides is copied up into it.
+    pub copy_up: CopyUp,
+}
+
+/// One option of a file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FsOption {
+    /// Its name.
+    pub key: CString,
+    /// What stands behind `=`.
+    pub value: Option<CString>,
+}
+
+/// Whether a new tmpfs starts with the content it hides (`tmpcopyup`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CopyUp {
+    /// It starts empty.
+    #[default]
+    No,
+    /// It does.
+    Yes,
+}
+
+/// A part of the host's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// On the host, absolute.
+    pub source: PathBuf,
+    /// Whether what is mounted below comes along.
+    pub reach: Reach,
+    /// Attributes of the mount.
+    pub attr: MountAttr,
+    /// Those the configuration clears by name. Others are cleared only where the kernel lets us: a mount that came
+    /// from another user namespace keeps its locked ones (mount_namespaces(7)).
+    pub cleared_by_name: u64,
+    /// The id maps it is seen through (`idmap`, `ridmap`).
+    pub id_map: Option<MountIdMap>,
+}
+
+/// The id maps a bind mount is seen through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountIdMap {
+    /// User ids.
+    pub uids: Vec<IdMap>,
+    /// Group ids.
+    pub gids: Vec<IdMap>,
+    /// Whether the mounts below are mapped too (`ridmap`).
+    pub reach: Reach,
+}
+
+/// How mount events travel (mount_namespaces(7), "shared subtrees").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Propagation {
+    /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
+    pub flag: u64,
+    /// Of the mount alone, or of those below it too.
+    pub reach: Reach,
+}
+
+impl Propagation {
+    /// Sets it on the mount that `mount` is the root of.
+    pub fn apply(self, mount: BorrowedFd<'_>) -> Result<()> {
+        let attr = MountAttr { propagation: self.flag, ..MountAttr::default() };
+        mount_api::mount_setattr(mount, attr, None, self.reach)
+            .call(|| format!("mount_setattr(propagation {:#x}, {:?})", self.flag, self.reach))
+    }
+}
+
+/// The tree mounts are attached to. The root's descriptor changes when something is mounted over the root itself.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+}
+
+impl Tree {
+    /// The tree below `root`.
+    pub fn new(root: OwnedFd) -> Self {
+        Tree { root }
+    }
+
+    /// Its root.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+/// A detached mount made beforehand, where only the parent of a user namespace has the right to make it.
+pub type Prepared = Option<OwnedFd>;
+
+/// Makes `mount` detached on behalf of someone who will lack the right to: binds only.
+///
+/// `propagation` is what the container's mount namespace starts with; the copy leaves its peers on the host accordingly.
+pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
+    let What::Bind(bind) = &mount.what else { return Ok(None) };
+    let detached = bind::detached(bind).with_context(|| describe(mount))?;
+    propagation.apply(detached.as_fd())?;
+    Ok(Some(detached))
+}
+
+/// Whether only a process with rights over the host's user namespace can make this mount.
+pub fn needs_privileged_preparation(mount: &Mount) -> bool {
+    matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
+}
+
+/// Puts `mount` into `tree`.
+pub fn attach(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<()> {
+    attach_what(tree, mount, prepared)
+        .and_then(|attached| match attached {
+            Some(attached) => finish(mount, attached.as_fd()),
+            None => Ok(()),
+        })
+        .with_context(|| describe(mount))
+}
+
+fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Option<OwnedFd>> {
+    match &mount.what {
+        What::Filesystem(filesystem) => {
+            filesystem::attach(tree, &mount.destination, filesystem).map(Some)
+        }
+        What::Bind(bind) => {
+            let detached = prepared.map_or_else(|| bind::detached(bind), Ok)?;
+            place::bind(tree, &mount.destination, detached).map(Some)
+        }
+        What::Cgroup { attr, view } => {
+            filesystem::attach_cgroup(tree, &mount.destination, *attr, view).map(Some)
+        }
+        What::Remount { attr, options } => {
+            let target = place::existing(tree, &mount.destination)?;
+            if let Some(filesystem) = options {
+                filesystem::remount(target.as_fd(), filesystem)?;
+            }
+            set_attr(target.as_fd(), *attr, Reach::One)?;
+            Ok(Some(target))
+        }
+    }
+}
+
+fn finish(mount: &Mount, attached: BorrowedFd<'_>) -> Result<()> {
+    set_attr(attached, mount.recursive, Reach::Recursive)?;
+    mount.propagation.iter().try_for_each(|propagation| propagation.apply(attached))
+}
+
+fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, reach: Reach) -> Result<()> {
+    if attr.is_empty() {
+        return Ok(());
+    }
+    mount_api::mount_setattr(mount, attr, None, reach)
+        .call(|| format!("mount_setattr(set {:#x}, clear {:#x}, {reach:?})", attr.set, attr.clear))
+}
+
+fn describe(mount: &Mount) -> String {
+    let destination = mount.destination.display();
+    match &mount.what {
+        What::Filesystem(filesystem) => {
+            format!("mount {} on {destination}", filesystem.kind.to_string_lossy())
+        }
+        What::Bind(bind) => format!("bind {} on {destination}", bind.source.display()),
+        What::Cgroup { .. } => format!("mount cgroup2 on {destination}"),
+        What::Remount { .. } => format!("remount {destination}"),
+    }
+}
+
+/// A detached copy of what is mounted at `path` on the host.
+pub(super) fn clone_host_path(path: &std::path::Path, reach: Reach) -> Result<OwnedFd> {
+    let fd = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .call(|| format!("open({path:?}, O_PATH)"))?;
+    mount_api::clone_tree(fd.as_fd(), c"", reach)
+        .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE, {reach:?})"))
+}

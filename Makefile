@@ -1,0 +1,43 @@
+# Everything a person does here. Each target is enough by itself on a fresh Debian machine with cargo:
+# what is missing is installed first (which needs root; so do the tests and the demo).
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+TARGET := $(shell uname -m)-unknown-linux-gnu
+RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
+export CARGO_BUILD_TARGET := $(TARGET)
+
+.PHONY: build demo test check lab lab-shell install uninstall clean
+
+build: ## The release: one static binary
+	cargo build --release --locked
+	@ls -l $(RELEASE)/etui
+
+demo: build ## A Python web service in a container, each command shown
+	@scripts/prepare demo
+	@ETUI=$(RELEASE)/etui examples/hello-python/demo
+
+check: ## Formatting and lints
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+test: ## Everything: check, unit and behaviour tests, runtime-spec, integration in the lab
+	@scripts/prepare test
+	@scripts/test
+
+lab: build ## One integration test: make lab T=smoke
+	@scripts/prepare test
+	@ETUI=$(RELEASE)/etui integration/run $(T)
+
+lab-shell: build ## A shell in the lab, etui in its PATH (F=systemd for systemd as process 1)
+	@scripts/prepare test
+	@ETUI=$(RELEASE)/etui integration/lab/shell $(F)
+
+install: build ## Binary, man pages, completions: make install PREFIX=/usr/local
+	install -D -m 0755 $(RELEASE)/etui $(DESTDIR)$(PREFIX)/bin/etui
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/etui
+
+clean:
+	cargo clean

@@ -1,0 +1,144 @@
+//! Every flag there is, each defined once; [`super::verbs`] says which verb has which. Names and meanings are runc's.
+
+use super::grammar::Flag;
+
+// Of every verb.
+pub(super) static DEBUG: Flag = Flag::switch("debug", "log the command line too");
+pub(super) static LOG: Flag =
+    Flag::value("log", "FILE", "append log lines to FILE instead of standard error");
+pub(super) static LOG_FORMAT: Flag =
+    Flag::value("log-format", "FORMAT", "write log lines as text (default) or json");
+pub(super) static ROOT: Flag =
+    Flag::value("root", "DIR", "keep the state of containers in DIR, which should be on a tmpfs");
+pub(super) static SYSTEMD_CGROUP: Flag = Flag::switch(
+    "systemd-cgroup",
+    "have systemd make cgroups; cgroupsPath is then slice:prefix:name",
+);
+pub(super) static ROOTLESS: Flag = Flag::value(
+    "rootless",
+    "WHEN",
+    "pass over missing rights to cgroups: true, false or auto (default)",
+);
+pub(super) static HELP: Flag = Flag::switch("help", "show help").short('h');
+pub(super) static VERSION: Flag = Flag::switch("version", "show the version").short('v');
+
+// Of making containers and processes.
+pub(super) static BUNDLE: Flag = Flag::value(
+    "bundle",
+    "DIR",
+    "the bundle: a directory with a config.json (default: the current one)",
+)
+.short('b');
+pub(super) static CONSOLE_SOCKET: Flag = Flag::value(
+    "console-socket",
+    "SOCKET",
+    "a Unix socket that receives the master end of the terminal",
+);
+pub(super) static PIDFD_SOCKET: Flag =
+    Flag::value("pidfd-socket", "SOCKET", "a Unix socket that receives a pidfd of the process");
+pub(super) static PID_FILE: Flag = Flag::value("pid-file", "FILE", "write the process id to FILE");
+pub(super) static NO_PIVOT: Flag =
+    Flag::switch("no-pivot", "change the root without pivot_root(2), for a root on a ramdisk");
+pub(super) static NO_NEW_KEYRING: Flag =
+    Flag::switch("no-new-keyring", "keep the caller's session keyring");
+pub(super) static PRESERVE_FDS: Flag = Flag::value(
+    "preserve-fds",
+    "N",
+    "pass N more descriptors, from 3 (or after those of LISTEN_FDS) on",
+);
+pub(super) static DETACH: Flag = Flag::switch("detach", "return once the process runs").short('d');
+pub(super) static KEEP: Flag =
+    Flag::switch("keep", "keep the container, stopped, when its process ends");
+pub(super) static NO_SUBREAPER: Flag =
+    Flag::switch("no-subreaper", "leave the container's orphans to the next reaper up");
+
+// Of exec.
+pub(super) static CWD: Flag =
+    Flag::value("cwd", "DIR", "the working directory inside the container");
+pub(super) static ENV: Flag =
+    Flag::values("env", "NAME=VALUE", "set a variable of the environment").short('e');
+pub(super) static TTY: Flag = Flag::switch("tty", "give the process a terminal").short('t');
+pub(super) static USER: Flag =
+    Flag::value("user", "UID[:GID]", "run as this user, and group").short('u');
+pub(super) static ADDITIONAL_GIDS: Flag =
+    Flag::values("additional-gids", "GID", "add a supplementary group").short('g');
+pub(super) static PROCESS: Flag = Flag::value(
+    "process",
+    "FILE",
+    "read the whole process from FILE, a process object of config.json",
+)
+.short('p');
+pub(super) static PROCESS_LABEL: Flag =
+    Flag::value("process-label", "LABEL", "the SELinux label of the process");
+pub(super) static APPARMOR: Flag =
+    Flag::value("apparmor", "PROFILE", "the AppArmor profile of the process");
+pub(super) static NO_NEW_PRIVS: Flag =
+    Flag::switch("no-new-privs", "let the process gain no privileges by execve(2)");
+pub(super) static CAP: Flag = Flag::values("cap", "CAPABILITY", "add a capability").short('c');
+pub(super) static CGROUP: Flag = Flag::values(
+    "cgroup",
+    "PATH",
+    "run in this cgroup below the container's own; it must be there",
+);
+pub(super) static IGNORE_PAUSED: Flag =
+    Flag::switch("ignore-paused", "enter a paused container: the process runs when it is resumed");
+
+// Of the others.
+pub(super) static FORCE: Flag =
+    Flag::switch("force", "kill a container that runs; none is no error").short('f');
+pub(super) static ALL: Flag =
+    Flag::switch("all", "no error when the container is stopped").short('a').hidden();
+pub(super) static FORMAT: Flag =
+    Flag::value("format", "FORMAT", "write a table (default) or json").short('f');
+pub(super) static QUIET: Flag = Flag::switch("quiet", "write ids only").short('q');
+pub(super) static INTERVAL: Flag =
+    Flag::value("interval", "DURATION", "time between two statistics, such as 500ms (default 5s)");
+pub(super) static STATS: Flag = Flag::switch("stats", "write statistics once, and end");
+pub(super) static SPEC_ROOTLESS: Flag =
+    Flag::switch("rootless", "write one that runs without the rights of root");
+
+// Of update.
+pub(super) static RESOURCES: Flag = Flag::value(
+    "resources",
+    "FILE",
+    "read a resources object from FILE, or from standard input (-); other flags are then ignored",
+)
+.short('r');
+pub(super) static BLKIO_WEIGHT: Flag =
+    Flag::value("blkio-weight", "WEIGHT", "share of block devices, 10 to 1000");
+pub(super) static CPU_PERIOD: Flag =
+    Flag::value("cpu-period", "USEC", "period of the processor limit, in microseconds");
+pub(super) static CPU_QUOTA: Flag = Flag::value(
+    "cpu-quota",
+    "USEC",
+    "processor time in a period, in microseconds; -1 is unlimited",
+);
+pub(super) static CPU_BURST: Flag =
+    Flag::value("cpu-burst", "USEC", "processor time a period may borrow, in microseconds");
+pub(super) static CPU_SHARE: Flag =
+    Flag::value("cpu-share", "SHARES", "share of processors, 2 to 262144");
+pub(super) static CPU_RT_PERIOD: Flag =
+    Flag::value("cpu-rt-period", "USEC", "cgroup v1 only: refused");
+pub(super) static CPU_RT_RUNTIME: Flag =
+    Flag::value("cpu-rt-runtime", "USEC", "cgroup v1 only: refused");
+pub(super) static CPUSET_CPUS: Flag =
+    Flag::value("cpuset-cpus", "LIST", "processors, such as 0-3,7");
+pub(super) static CPUSET_MEMS: Flag =
+    Flag::value("cpuset-mems", "LIST", "memory nodes, such as 0-1");
+pub(super) static CPU_IDLE: Flag =
+    Flag::value("cpu-idle", "0|1", "1 leaves the processors to others");
+pub(super) static MEMORY: Flag =
+    Flag::value("memory", "BYTES", "memory limit, such as 512m; -1 is unlimited");
+pub(super) static MEMORY_RESERVATION: Flag =
+    Flag::value("memory-reservation", "BYTES", "memory that is kept for it");
+pub(super) static MEMORY_SWAP: Flag =
+    Flag::value("memory-swap", "BYTES", "limit of memory and swap together; -1 is unlimited");
+pub(super) static KERNEL_MEMORY: Flag = Flag::value("kernel-memory", "BYTES", "ignored").hidden();
+pub(super) static KERNEL_MEMORY_TCP: Flag =
+    Flag::value("kernel-memory-tcp", "BYTES", "ignored").hidden();
+pub(super) static PIDS_LIMIT: Flag =
+    Flag::value("pids-limit", "N", "greatest number of tasks; -1 is unlimited");
+pub(super) static L3_CACHE_SCHEMA: Flag =
+    Flag::value("l3-cache-schema", "SCHEMA", "the L3 cache schema of Intel RDT");
+pub(super) static MEM_BW_SCHEMA: Flag =
+    Flag::value("mem-bw-schema", "SCHEMA", "the memory bandwidth schema of Intel RDT");

@@ -1,0 +1,97 @@
+//! The host's own copy of this program, kept out of the container's reach.
+//!
+//! A process in a container could open /proc/PID/exe of whoever enters it and, once that has ended, write to the
+//! host's binary (CVE-2019-5736). So before a container is entered this program executes itself again from a read-only
+//! view of its own file: a detached mount that nobody can find or make writable, or, without the right to mount, a
+//! sealed copy in memory.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::sendfile::sendfile;
+use nix::sys::stat::Mode;
+use nix::sys::statvfs::{FsFlags, fstatvfs};
+
+use crate::error::{Call, Context, Error, Result};
+use crate::sys::exec::{self, CStrings};
+use crate::sys::mount_api::{self, MountAttr, Reach};
+
+/// Makes sure that this program's file can't be written through /proc/PID/exe: returns at once where that is so, and
+/// otherwise executes the program again, with the same arguments and environment.
+pub fn keep_out_of_reach() -> Result<()> {
+    let own = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .call(|| "open(\"/proc/self/exe\", O_PATH)")
+        .context("protect etui's own binary")?;
+    if is_out_of_reach(&own)? {
+        return Ok(());
+    }
+    let view = readonly_view(own.as_fd())?;
+    Err(execute(view.as_fd()).context("protect etui's own binary"))
+}
+
+/// On a read-only mount, or a sealed memfd.
+fn is_out_of_reach(own: &OwnedFd) -> Result<bool> {
+    let flags = fstatvfs(own).call(|| "fstatvfs(\"/proc/self/exe\")")?.flags();
+    Ok(flags.contains(FsFlags::ST_RDONLY) || is_sealed())
+}
+
+fn is_sealed() -> bool {
+    let Ok(file) = File::open("/proc/self/exe") else { return false };
+    fcntl(&file, FcntlArg::F_GET_SEALS)
+        .is_ok_and(|seals| SealFlag::from_bits_truncate(seals).contains(SEALS))
+}
+
+const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
+    .union(SealFlag::F_SEAL_SHRINK)
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_WRITE);
+
+fn readonly_view(own: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let readonly = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+    let view = mount_api::clone_tree(own, c"", Reach::One).and_then(|view| {
+        mount_api::mount_setattr(view.as_fd(), readonly, None, Reach::One)?;
+        Ok(view)
+    });
+    match view {
+        // Without CAP_SYS_ADMIN, or where the file's mount can't be copied (a memfd, another mount namespace).
+        Err(Errno::EPERM | Errno::EINVAL) => sealed_copy(),
+        other => other.call(|| "open_tree(\"/proc/self/exe\", OPEN_TREE_CLONE)"),
+    }
+}
+
+fn sealed_copy() -> Result<OwnedFd> {
+    let source = File::open("/proc/self/exe").call(|| "open(\"/proc/self/exe\")")?;
+    let length = source.metadata().call(|| "fstat(\"/proc/self/exe\")")?.len();
+    let copy = memfd_create(c"etui", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+        .call(|| "memfd_create(\"etui\")")?;
+    let mut left = usize::try_from(length).unwrap_or(usize::MAX);
+    while left > 0 {
+        match sendfile(&copy, &source, None, left).call(|| "sendfile(memfd)")? {
+            0 => break,
+            copied => left -= copied,
+        }
+    }
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(SEALS)).call(|| "fcntl(F_ADD_SEALS)")?;
+    Ok(copy)
+}
+
+fn execute(view: BorrowedFd<'_>) -> Error {
+    let zero = |_| Error::new("an argument or variable contains a null byte");
+    let arguments = std::env::args_os().map(OsString::into_vec);
+    let environment =
+        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let arguments = CStrings::new(arguments).map_err(zero);
+    let environment = CStrings::new(environment).map_err(zero);
+    match (arguments, environment) {
+        (Ok(arguments), Ok(environment)) => {
+            let errno = exec::execveat(view, &arguments.vector(), &environment.vector());
+            Error::call("execveat(read-only view of etui)", errno)
+        }
+        (Err(error), _) | (_, Err(error)) => error,
+    }
+}

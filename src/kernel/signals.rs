@@ -1,0 +1,69 @@
+//! Signals that are read instead of delivered, so that whoever waits for several things can wait for them too.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::error::{Call, Error, Result};
+use crate::sys::signals;
+
+/// Signals by which a person, a service manager or a closing terminal ends a program.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Signals taken out of normal delivery.
+#[derive(Debug)]
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Takes those that end a program.
+    pub fn that_end_a_program() -> Result<Self> {
+        Self::take(&ENDING.into_iter().collect())
+    }
+
+    /// Takes every signal that can be taken.
+    pub fn all() -> Result<Self> {
+        Self::take(&SigSet::all())
+    }
+
+    fn take(signals: &SigSet) -> Result<Self> {
+        signals.thread_block().call(|| "sigprocmask(SIG_BLOCK)")?;
+        SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .call(|| "signalfd()")
+            .map(Signals)
+    }
+
+    /// The next one that has come, by number; none when there is none yet.
+    pub fn next(&self) -> Result<Option<i32>> {
+        loop {
+            match self.0.read_signal() {
+                Ok(info) => return Ok(info.and_then(|info| i32::try_from(info.ssi_signo).ok())),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("read(signalfd)", errno)),
+            }
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Lets our children wait to be reaped: a caller that ignores SIGCHLD would have the kernel discard them.
+pub fn expect_children() {
+    signals::set_default(Signal::SIGCHLD);
+}
+
+/// Whether it asks a program to end.
+pub fn ends_a_program(signal: i32) -> bool {
+    ENDING.iter().any(|ending| *ending as i32 == signal)
+}
+
+/// `SIGTERM` and the like; a real-time signal by its number.
+pub fn name(signal: i32) -> String {
+    Signal::try_from(signal)
+        .map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
+}

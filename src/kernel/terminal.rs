@@ -1,1 +1,0 @@
-//! Pseudo-terminals: made inside, handed out, relayed.

@@ -1,0 +1,20 @@
+//! Every step between `create` and the first instruction of the container's program, seen from inside.
+
+mod support;
+
+#[path = "steps/descriptors.rs"]
+mod descriptors;
+#[path = "steps/devices.rs"]
+mod devices;
+#[path = "steps/gate.rs"]
+mod gate;
+#[path = "steps/hooks.rs"]
+mod hooks;
+#[path = "steps/mounts.rs"]
+mod mounts;
+#[path = "steps/namespaces.rs"]
+mod namespaces;
+#[path = "steps/process.rs"]
+mod process;
+#[path = "steps/terminals.rs"]
+mod terminals;
