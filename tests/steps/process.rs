@@ -164,7 +164,10 @@ fn an_exec_has_a_fresh_signal_mask_and_dispositions() {
     }
     let container = Container::sleeping();
     container.up();
-    assert_fresh(&with_spoilt_signals(&container, &["exec", &container.id, "cat", "/proc/self/status"]));
+    assert_fresh(&with_spoilt_signals(
+        &container,
+        &["exec", &container.id, "cat", "/proc/self/status"],
+    ));
 }
 
 #[test]
