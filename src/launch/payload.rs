@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{AccessFlags, chdir, faccessat, getcwd};
+use nix::unistd::{AccessFlags, chdir, faccessat, getcwd, getpid};
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -20,7 +20,7 @@ use crate::error::{Call, Context, Error, Result};
 use crate::kernel::credentials::{self, OldGroups};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Filter;
-use crate::kernel::{accounts, capabilities, fds, lsm, no_new_privs, scheduling, terminal};
+use crate::kernel::{accounts, capabilities, fds, limits, lsm, no_new_privs, scheduling, terminal};
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
@@ -83,6 +83,7 @@ pub fn become_process(
     };
     load(early.as_ref(), channel)?;
     let entered = try_cwd(process)?;
+    set_limits(process, channel)?;
     become_user(&procfs, process, OldGroups::Replace)?;
     drop(procfs);
     match entered {
@@ -92,6 +93,17 @@ pub fn become_process(
     let program = look_up(process, &environment(process))?;
     load(late.as_ref(), channel)?;
     Ok(program)
+}
+
+/// While this process is still root: the user could raise no limit. Not earlier, for a low limit would be our own.
+fn set_limits(process: &Process, channel: &Channel) -> Result<()> {
+    match limits::set(getpid(), &process.rlimits) {
+        Err(error) if error.errno() == Some(Errno::EPERM) => {
+            ToParent::SetLimits.send(channel)?;
+            ToInit::LimitsSet.wait(channel)
+        }
+        other => other.context("process.rlimits"),
+    }
 }
 
 /// The terminal's master goes out; its slave becomes the standard streams and the session's terminal.
