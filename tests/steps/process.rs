@@ -189,6 +189,21 @@ fn has_its_resource_limits() {
     assert_eq!(container.run().ok().lines(), ["100", "200", "0"]);
 }
 
+/// Without CAP_SYS_RESOURCE, a process that is not root's any more is out of its parent's reach.
+#[test]
+fn a_user_has_its_resource_limits() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "an exec has the caller's") {
+        return;
+    }
+    let mut container = Container::sh("ulimit -n; ulimit -Hn")
+        .with("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 100, "hard": 200 }]))
+        .with("/process/user", json!({ "uid": 1000, "gid": 1000 }));
+    assert_eq!(container.run().ok().lines(), ["100", "200"]);
+    container.set("/process/args", json!(["sleep", "1000"]));
+    container.up();
+    assert_eq!(container.exec_sh(&[], "ulimit -n; ulimit -Hn").ok().lines(), ["100", "200"]);
+}
+
 #[test]
 fn an_exec_has_the_containers_resource_limits() {
     if !only_on(&[Kind::Etui, Kind::Runc], "it has the caller's") {
