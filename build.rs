@@ -27,8 +27,10 @@ const UNIFIED_FROM: u32 = 424;
 /// Far above the highest number of any table.
 const NUMBERS: u32 = 1024;
 
-/// Calls that only arm has, above its table (`arch/arm/include/uapi/asm/unistd.h`); an arm64 kernel answers them too.
-const ARM_PRIVATE: [(&str, u32); 6] = [
+/// What arm has besides its table (`arch/arm/include/uapi/asm/unistd.h`): a second name, and private calls above all
+/// others, which an arm64 kernel answers too.
+const ARM_BESIDES: [(&str, u32); 7] = [
+    ("sync_file_range2", 341),
     ("breakpoint", 0xf_0001),
     ("cacheflush", 0xf_0002),
     ("usr26", 0xf_0003),
@@ -59,7 +61,7 @@ fn table() -> Table {
     }
     read(&mut table, X86, 0, UNIFIED_FROM, syscall_numbers::x86::sys_call_name);
     read(&mut table, ARM, 0, UNIFIED_FROM, syscall_numbers::arm::sys_call_name);
-    for (name, number) in ARM_PRIVATE {
+    for (name, number) in ARM_BESIDES {
         enter(&mut table, ARM, name, number);
     }
     table

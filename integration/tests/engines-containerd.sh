@@ -1,8 +1,10 @@
-#!/bin/bash
 # containerd 2.1 on etui, through its own client ctr and through the interface of Kubernetes.
-. "$(dirname "$0")/checks.sh"
-. "$(dirname "$0")/docker.sh"
-. "$(dirname "$0")/containerd.sh"
+# lab: plain
+# seconds: 400
+
+. /job/engines/checks.sh
+. /job/engines/docker.sh
+. /job/engines/containerd.sh
 
 binary() { [ "$RUNTIME" = etui ] && echo "$ETUI" || command -v "$RUNTIME"; }
 run() { ctr run --runc-binary "$(binary)" "${@:1:$#-1}" localhost/bb:latest c sh -c "${@: -1}"; }
@@ -57,7 +59,7 @@ joins_a_namespace() { expect "$(readlink /proc/self/ns/net)" run --rm --with-ns 
 tells_of_errors() { ctr run --runc-binary "$(binary)" --rm localhost/bb:latest c /bin/nothere 2>&1 | grep -i 'no such file or directory'; }
 
 start_containerd
-echo "engine containerd $(containerd --version | cut -d' ' -f3) (ctr)"
+engine "containerd $(containerd --version | cut -d' ' -f3) (ctr)"
 check "run --rm" runs
 check "exit codes" passes_exit_codes_on
 check "run -t through a terminal" runs_with_a_terminal
@@ -68,6 +70,5 @@ check "--seccomp, --privileged, --cap-drop, --hostname" confines_it
 check "--uidmap, --gidmap: a user namespace" maps_ids
 check "--with-ns" joins_a_namespace
 check "a missing executable is told" tells_of_errors
-echo "engine containerd $(containerd --version | cut -d' ' -f3) (CRI)"
-python3 "$(dirname "$0")/engines_cri.py" "$count" || failures=$((failures + 1))
-exit $((failures > 0))
+engine "containerd $(containerd --version | cut -d' ' -f3) (CRI)"
+python3 /job/engines/cri_checks.py

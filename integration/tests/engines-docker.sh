@@ -1,7 +1,9 @@
-#!/bin/bash
 # Docker 28 on etui: every feature that its users touch, one check each.
-. "$(dirname "$0")/checks.sh"
-. "$(dirname "$0")/docker.sh"
+# lab: plain
+# seconds: 600
+
+. /job/engines/checks.sh
+. /job/engines/docker.sh
 
 # --- processes ---
 
@@ -374,7 +376,7 @@ leaves_nothing() {
 }
 
 start_docker
-echo "engine Docker $(docker version --format '{{.Server.Version}}') ($(docker info --format '{{.CgroupDriver}}') driver)"
+engine "Docker $(docker version --format '{{.Server.Version}}') ($(docker info --format '{{.CgroupDriver}}') driver)"
 check "run, --rm" runs_and_removes
 check "run -it through a terminal, its size" runs_with_a_terminal
 check "run -i, standard input" runs_with_standard_input
@@ -449,4 +451,3 @@ check "the default runtime" is_the_default_runtime
 check "live-restore over a daemon restart" survives_the_daemon
 check "features in docker info" tells_its_features
 check "nothing is left behind" leaves_nothing
-finish

@@ -8,11 +8,12 @@ use super::signal;
 use crate::error::{Error, Result};
 use crate::kernel::keyring::Session;
 use crate::kernel::rootfs::Switch;
+use crate::lifecycle::Attachment;
 use crate::lifecycle::Global;
 use crate::lifecycle::create;
 use crate::lifecycle::delete::{self, Force};
 use crate::lifecycle::kill::{self, Stopped};
-use crate::lifecycle::run::{self, Afterwards, Attachment, Orphans};
+use crate::lifecycle::run::{self, Afterwards, Orphans};
 use crate::lifecycle::{pause, start};
 
 pub(super) fn create(global: &Global, given: &Given) -> Result<u8> {

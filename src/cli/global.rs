@@ -55,8 +55,8 @@ fn rootless_named(name: &str) -> Result<Rootless> {
 
 /// The directory that `--root` names, absolute.
 fn chosen_root(root: &Path) -> Result<PathBuf> {
-    let here = env::current_dir().call(|| "getcwd()").context("--root")?;
-    let root = without_dots(&here.join(root));
+    let root = std::path::absolute(root).call(|| "getcwd()").context("--root")?;
+    let root = without_dots(&root);
     if root == Path::new("/") {
         // Every directory of the file system would pass for a container, and `delete` removes directories.
         return Err(Error::refused("option --root argument should not be set to /"));

@@ -1,10 +1,6 @@
 //! What a command line may be, as data: verbs, their flags, their arguments. The parser, the help, the shell completions
 //! and the manual pages all read the same definitions. Knows no particular verb.
 
-use crate::cli::parse::Given;
-use crate::error::Result;
-use crate::lifecycle::Global;
-
 /// One flag. It is known by its place in memory: two verbs may each have a flag of one name.
 #[derive(Debug)]
 pub struct Flag {
@@ -93,8 +89,6 @@ pub struct Verb {
     pub shown: Shown,
     /// Its flags.
     pub flags: &'static [&'static Flag],
-    /// Carries it out; returns the exit code.
-    pub act: fn(&Global, &Given) -> Result<u8>,
 }
 
 /// How many arguments a verb takes.

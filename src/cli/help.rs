@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::grammar::{Arguments, Flag, Shown, Takes, Verb};
+use super::grammar::{Flag, Shown, Takes, Verb};
 use super::parse::Given;
 use super::verbs::{GLOBAL, VERBS};
 use super::{flags, print};
@@ -78,9 +78,10 @@ fn verb_lines() -> String {
     shown.map(|verb| format!("   {:<10} {}\n", verb.name, verb.about)).collect()
 }
 
-/// etui with all its verbs.
+/// etui with all the verbs that are shown.
 fn whole_command() -> Command {
-    VERBS.iter().fold(global_command(), |command, verb| command.subcommand(verb_command(verb)))
+    let verbs = VERBS.iter().filter(|verb| verb.shown == Shown::Yes);
+    global_command().subcommands(verbs.map(verb_command))
 }
 
 fn global_command() -> Command {
@@ -88,17 +89,21 @@ fn global_command() -> Command {
 }
 
 fn verb_command(verb: &Verb) -> Command {
-    let command = verb
-        .flags
-        .iter()
-        .chain([&&flags::HELP])
-        .fold(base(verb.name), |command, flag| command.arg(flag_argument(flag)))
+    let shown = verb.flags.iter().filter(|flag| flag.shown == Shown::Yes);
+    base(verb.name)
         .about(verb.about)
-        .hide(verb.shown == Shown::Hidden);
-    match verb.arguments {
-        Arguments::Exactly(0) => command,
-        _ => command.arg(Arg::new("arguments").num_args(..).value_name(verb.usage).hide(true)),
-    }
+        .args(shown.chain([&&flags::HELP]).map(|flag| flag_argument(flag)))
+        .args(arguments(verb))
+}
+
+/// The arguments of the usage line, up to another form of it.
+fn arguments(verb: &Verb) -> impl Iterator<Item = Arg> {
+    let words = verb.usage.split(' ').take_while(|&word| word != "|" && !word.is_empty());
+    words.map(|word| {
+        let name = word.trim_matches(['<', '>', '[', ']']);
+        let argument = Arg::new(name.trim_end_matches("...")).required(word.starts_with('<'));
+        if name.ends_with("...") { argument.num_args(0..) } else { argument }
+    })
 }
 
 fn base(name: &'static str) -> Command {
@@ -116,7 +121,6 @@ fn flag_argument(flag: &'static Flag) -> Arg {
         Some(letter) => argument.short(letter),
         None => argument,
     };
-    let argument = argument.hide(flag.shown == Shown::Hidden);
     match flag.takes {
         Takes::Nothing => argument.action(ArgAction::SetTrue),
         Takes::Value(name) => argument.value_name(name).value_hint(hint(name)),
@@ -167,8 +171,9 @@ mod tests {
         let mut script = Vec::new();
         clap_complete::generate(Shell::Bash, &mut whole_command(), "etui", &mut script);
         let script = String::from_utf8(script).expect("text");
-        for verb in VERBS.iter().filter(|verb| verb.shown == Shown::Yes) {
-            assert!(script.contains(&format!("etui__{}", verb.name)) || script.contains(verb.name));
+        for verb in VERBS {
+            let case = format!("etui,{})", verb.name);
+            assert_eq!(script.contains(&case), verb.shown == Shown::Yes, "{}", verb.name);
         }
     }
 }

@@ -21,6 +21,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::error::{Call, Error, Kind, Result};
+use crate::kernel::signals::expect_children;
+use crate::lifecycle::Global;
 use grammar::{Flag, FlagsEnd, Verb};
 use parse::Given;
 
@@ -33,6 +35,7 @@ const NO_SUCH_VERB: u8 = 3;
 
 /// Carries out the command line of this process.
 pub fn main() -> ExitCode {
+    expect_children();
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     ExitCode::from(obey(&words))
 }
@@ -43,7 +46,8 @@ fn obey(words: &[OsString]) -> u8 {
         Err(error) => return refuse_usage(None, &error),
     };
     let Some(name) = given.arguments.first() else { return without_verb(&given) };
-    let Some(verb) = verbs::VERBS.iter().find(|verb| name == verb.name) else {
+    let verb = verbs::VERBS.iter().find(|verb| name == verb.name);
+    let Some((verb, act)) = verb.and_then(|verb| Some((verb, action(verb.name)?))) else {
         if let Err(error) = global::open_log(&given) {
             return fail(FAILED, &error);
         }
@@ -51,7 +55,7 @@ fn obey(words: &[OsString]) -> u8 {
         return NO_SUCH_VERB;
     };
     match parse::parse(&given.arguments[1..], &known_to(verb), verb.flags_end) {
-        Ok(own) => obey_verb(verb, &own.after(given)),
+        Ok(own) => obey_verb(verb, act, &own.after(given)),
         Err(error) => match global::open_log(&given) {
             Ok(()) => refuse_usage(Some(verb), &error),
             Err(error) => fail(FAILED, &error),
@@ -59,12 +63,39 @@ fn obey(words: &[OsString]) -> u8 {
     }
 }
 
+/// Carries out a verb; returns the exit code.
+type Action = fn(&Global, &Given) -> Result<u8>;
+
+fn action(verb: &str) -> Option<Action> {
+    Some(match verb {
+        "create" => containers::create,
+        "delete" => containers::delete,
+        "events" => reports::events,
+        "exec" => exec::exec,
+        "features" => reports::features,
+        "kill" => containers::kill,
+        "list" => reports::list,
+        "pause" => containers::pause,
+        "ps" => reports::ps,
+        "resume" => containers::resume,
+        "run" => containers::run,
+        "spec" => reports::spec,
+        "start" => containers::start,
+        "state" => reports::state,
+        "update" => resources::update,
+        "help" => help::help,
+        "completion" => help::completion,
+        "man" => help::manual,
+        _ => return None,
+    })
+}
+
 /// The verb's own flags, then the global ones: a flag of its own hides a global one of that name.
 fn known_to(verb: &Verb) -> Vec<&'static Flag> {
     verb.flags.iter().chain(verbs::GLOBAL).copied().collect()
 }
 
-fn obey_verb(verb: &Verb, given: &Given) -> u8 {
+fn obey_verb(verb: &Verb, act: Action, given: &Given) -> u8 {
     if given.has(&flags::HELP) {
         return print_help(Some(verb));
     }
@@ -79,7 +110,7 @@ fn obey_verb(verb: &Verb, given: &Given) -> u8 {
         Ok(global) => global,
         Err(error) => return fail(FAILED, &error),
     };
-    match (verb.act)(&global, given) {
+    match act(&global, given) {
         Ok(code) => code,
         Err(error) => fail(code_of_failure, &in_callers_words(verb, error)),
     }
@@ -136,4 +167,16 @@ fn fail(code: u8, error: &Error) -> u8 {
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).call(|| "write(1)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_carried_out() {
+        for verb in verbs::VERBS {
+            assert!(action(verb.name).is_some(), "{}", verb.name);
+        }
+    }
 }

@@ -1,9 +1,8 @@
-//! Every verb there is: what it takes, and what carries it out.
+//! Every verb there is, and what it takes.
 
 use super::flags::*;
 use super::grammar::Arguments::{AtLeast, Between, Exactly};
 use super::grammar::{Arguments, Flag, FlagsEnd, Shown, Verb};
-use super::{containers, exec, help, reports, resources};
 
 /// The flags that may stand before any verb, and after it where it has none of the same name.
 pub(super) static GLOBAL: &[&Flag] =
@@ -18,7 +17,6 @@ const PLAIN: Verb = Verb {
     flags_end: FlagsEnd::Never,
     shown: Shown::Yes,
     flags: &[],
-    act: reports::state,
 };
 
 /// The verbs, in the order of help.
@@ -35,21 +33,18 @@ pub(super) static VERBS: &[Verb] = &[
             &NO_NEW_KEYRING,
             &PRESERVE_FDS,
         ],
-        act: containers::create,
         ..PLAIN
     },
     Verb {
         name: "delete",
         about: "remove a container and all it holds",
         flags: &[&FORCE],
-        act: containers::delete,
         ..PLAIN
     },
     Verb {
         name: "events",
         about: "write statistics and memory shortages as they come, as JSON lines",
         flags: &[&INTERVAL, &STATS],
-        act: reports::events,
         ..PLAIN
     },
     Verb {
@@ -77,7 +72,6 @@ pub(super) static VERBS: &[Verb] = &[
             &CGROUP,
             &IGNORE_PAUSED,
         ],
-        act: exec::exec,
         ..PLAIN
     },
     Verb {
@@ -85,7 +79,6 @@ pub(super) static VERBS: &[Verb] = &[
         about: "say what this build knows, as JSON",
         usage: "",
         arguments: Exactly(0),
-        act: reports::features,
         ..PLAIN
     },
     Verb {
@@ -95,7 +88,6 @@ pub(super) static VERBS: &[Verb] = &[
         arguments: Between(1, 2),
         flags_end: FlagsEnd::AtFirstArgument,
         flags: &[&ALL],
-        act: containers::kill,
         ..PLAIN
     },
     Verb {
@@ -104,26 +96,19 @@ pub(super) static VERBS: &[Verb] = &[
         usage: "",
         arguments: Exactly(0),
         flags: &[&FORMAT, &QUIET],
-        act: reports::list,
         ..PLAIN
     },
-    Verb { name: "pause", about: "freeze a container", act: containers::pause, ..PLAIN },
+    Verb { name: "pause", about: "freeze a container", ..PLAIN },
     Verb {
         name: "ps",
         about: "list the processes of a container",
-        usage: "<container-id> [ps argument...]",
+        usage: "<container-id> [ps-argument...]",
         arguments: AtLeast(1),
         flags_end: FlagsEnd::AtFirstArgument,
         flags: &[&FORMAT],
-        act: reports::ps,
         ..PLAIN
     },
-    Verb {
-        name: "resume",
-        about: "let a frozen container go on",
-        act: containers::resume,
-        ..PLAIN
-    },
+    Verb { name: "resume", about: "let a frozen container go on", ..PLAIN },
     Verb {
         name: "run",
         about: "create and start a container",
@@ -139,7 +124,6 @@ pub(super) static VERBS: &[Verb] = &[
             &NO_NEW_KEYRING,
             &PRESERVE_FDS,
         ],
-        act: containers::run,
         ..PLAIN
     },
     Verb {
@@ -148,15 +132,9 @@ pub(super) static VERBS: &[Verb] = &[
         usage: "",
         arguments: Exactly(0),
         flags: &[&BUNDLE, &SPEC_ROOTLESS],
-        act: reports::spec,
         ..PLAIN
     },
-    Verb {
-        name: "start",
-        about: "let a created container's process run",
-        act: containers::start,
-        ..PLAIN
-    },
+    Verb { name: "start", about: "let a created container's process run", ..PLAIN },
     Verb { name: "state", about: "say where a container is in its life, as JSON", ..PLAIN },
     Verb {
         name: "update",
@@ -182,7 +160,6 @@ pub(super) static VERBS: &[Verb] = &[
             &L3_CACHE_SCHEMA,
             &MEM_BW_SCHEMA,
         ],
-        act: resources::update,
         ..PLAIN
     },
     Verb {
@@ -190,7 +167,6 @@ pub(super) static VERBS: &[Verb] = &[
         about: "show help, of a verb too",
         usage: "[verb]",
         arguments: ANY,
-        act: help::help,
         ..PLAIN
     },
     Verb {
@@ -198,7 +174,6 @@ pub(super) static VERBS: &[Verb] = &[
         about: "write a completion script for bash, zsh or fish",
         usage: "<shell>",
         shown: Shown::Hidden,
-        act: help::completion,
         ..PLAIN
     },
     Verb {
@@ -206,7 +181,6 @@ pub(super) static VERBS: &[Verb] = &[
         about: "write the manual pages into a directory",
         usage: "<directory>",
         shown: Shown::Hidden,
-        act: help::manual,
         ..PLAIN
     },
 ];

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::{getpid, sethostname, setsid};
 
+use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use super::payload::{self, Program};
@@ -14,33 +15,13 @@ use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
-use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::sys::uts;
-
-/// Whether a process was born where it belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Birthplace {
-    /// In its cgroup (`CLONE_INTO_CGROUP`).
-    Cgroup,
-    /// In its parent's.
-    Elsewhere,
-}
-
-impl Birthplace {
-    /// Where the kernel could not have us born in the cgroup, the parent moves us there: a cgroup namespace takes its
-    /// root from where its maker is.
-    pub(super) fn wait_for_cgroup(self, channel: &Channel) -> Result<()> {
-        match self {
-            Birthplace::Cgroup => Ok(()),
-            Birthplace::Elsewhere => ToInit::Placed.wait(channel),
-        }
-    }
-}
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
@@ -92,10 +73,11 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
         inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
+    make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
     lead_session(plan)?;
     credentials::clear_umask();
-    enter_namespaces(plan, &joins, &procfs)?;
+    enter_namespaces(plan, &joins)?;
     raise_loopback(plan)?;
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
@@ -110,7 +92,8 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
-    hand_out_console(plan, console, console_socket, channel)?;
+    hand_out_console(plan, console, console_socket.as_ref(), channel)?;
+    drop(console_socket);
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
@@ -153,6 +136,15 @@ fn become_root_of_user_namespace(plan: &Plan, channel: &Channel) -> Result<()> {
     Ok(())
 }
 
+/// A time namespace takes its offsets through /proc/self, which is out of reach of a user namespace's root once the
+/// process can't be inspected any more.
+fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
+    match plan.namespaces.creates(Namespace::Time) {
+        true => namespaces::create_time(procfs, &plan.namespaces.time_offsets),
+        false => Ok(()),
+    }
+}
+
 /// No terminal of the caller's, no keys of the caller's.
 fn lead_session(plan: &Plan) -> Result<()> {
     setsid().call(|| "setsid()")?;
@@ -164,21 +156,27 @@ fn lead_session(plan: &Plan) -> Result<()> {
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
 /// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
-fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)], procfs: &Procfs) -> Result<()> {
+fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
-        namespaces::join(*namespace, fd.as_fd())?;
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
-    if plan.namespaces.creates(Namespace::Time) {
-        namespaces::create_time(procfs, &plan.namespaces.time_offsets)?;
+    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
+    if makes_ipc_namespace(&plan.namespaces) {
+        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
     }
-    let last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
     namespaces::create(last)?;
     for (namespace, fd) in mount {
-        namespaces::join(*namespace, fd.as_fd())?;
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     Ok(())
+}
+
+/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
+/// root, which nobody is at the clone.
+pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
+    namespaces.separates(Namespace::User)
 }
 
 /// A new network namespace has its loopback interface down.
@@ -262,11 +260,11 @@ fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
 fn hand_out_console(
     plan: &Plan,
     console: Option<terminal::Pty>,
-    socket: Option<OwnedFd>,
+    socket: Option<&OwnedFd>,
     channel: &Channel,
 ) -> Result<()> {
     let Some(pty) = console else { return payload::own_stdio(&plan.process) };
-    payload::hand_out(&pty, &plan.process, socket.as_ref(), channel)
+    payload::hand_out(&pty, &plan.process, socket, channel)
 }
 
 fn set_names(plan: &Plan) -> Result<()> {

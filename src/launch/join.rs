@@ -9,10 +9,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
+use super::birth::{self, Birth, Birthplace};
 use super::channel::Channel;
-use super::init::Birthplace;
 use super::messages::{ToInit, ToParent};
-use super::parent::{Newborn, clone};
+use super::newborn::{Care, Newborn};
 use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
@@ -25,7 +25,6 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, credentials, keyring, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
-use crate::sys::clone::Birth;
 
 /// All that joining one container means.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,15 +46,22 @@ pub struct Join {
 }
 
 impl Join {
-    /// The state document of the container, as the agent of its filter gets it.
-    pub(super) fn state(&self, pid: i32) -> State {
-        State {
+    /// What the process may need of us until it is ready.
+    pub fn care(&self, newborn: &Newborn<'_>) -> Care<'_> {
+        let state = State {
             oci_version: OCI_VERSION.to_owned(),
             id: self.id.clone(),
             status: Status::Running,
-            pid,
+            pid: newborn.pid(),
             bundle: self.bundle.clone(),
             annotations: self.annotations.clone(),
+        };
+        Care {
+            prestart: &[],
+            create_runtime: &[],
+            listener: self.listener.as_ref(),
+            state,
+            rlimits: &self.process.rlimits,
         }
     }
 }
@@ -79,18 +85,18 @@ pub struct Cradle<'c, 'a> {
 ///
 /// The pid namespace is joined by us: only children born afterwards are members, so one clone is enough. All the others
 /// the new process joins itself, in one call.
-pub fn give_birth<'a>(join: &Join, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
+pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let procfs = Procfs::open()?;
     let (ours, theirs) = Channel::pair()?;
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
     match birth {
         Birth::Child => {
             drop(ours);
             let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
             let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
-            std::process::exit(live(join, later, &cradle, birthplace, procfs, theirs));
+            std::process::exit(live(join, later, cradle, birthplace, procfs, theirs));
         }
         Birth::Parent { pid, pidfd } => {
             drop(theirs);

@@ -1,12 +1,13 @@
 //! Hands the listener of a system call filter to the agent that will answer for it (config-linux.md, "The Container
 //! Process State").
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use nix::sys::socket::SockType;
 use serde::Serialize;
 
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::process::Pidfd;
 use crate::kernel::seccomp::Listener;
 use crate::spec::state::{OCI_VERSION, State};
 use crate::sys::{pidfd, socket};
@@ -20,25 +21,25 @@ struct ContainerProcessState<'a> {
     pid: i32,
     #[serde(skip_serializing_if = "str::is_empty")]
     metadata: &'a str,
-    state: State,
+    state: &'a State,
 }
 
 /// Fetches descriptor `number` of the process and sends it to the agent's socket.
 pub(super) fn hand_over(
-    process: BorrowedFd<'_>,
-    pid: i32,
+    process: &Pidfd,
     number: i32,
     listener: Option<&Listener>,
-    state: State,
+    state: &State,
 ) -> Result<()> {
     let Some(listener) = listener else {
         return Err(Error::refused("linux.seccomp.listenerPath: SCMP_ACT_NOTIFY needs one"));
     };
-    let fd = pidfd::get_descriptor(process, number).call(|| format!("pidfd_getfd({number})"))?;
+    let fd =
+        pidfd::get_descriptor(process.as_fd(), number).call(|| format!("pidfd_getfd({number})"))?;
     let document = ContainerProcessState {
         oci_version: OCI_VERSION,
         fds: ["seccompFd"],
-        pid,
+        pid: state.pid,
         metadata: &listener.metadata,
         state,
     };

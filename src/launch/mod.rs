@@ -33,13 +33,14 @@
 //! At any point init may say Failed instead, and ends. When the channel ends before Committed, its parent is gone, and
 //! init ends too. A process that joins a running container (join.rs) uses the same messages, but for the hooks.
 
+mod birth;
 pub mod channel;
 mod death;
 pub mod init;
 pub mod join;
 mod listener;
 pub mod messages;
+pub mod newborn;
 pub mod parent;
 pub mod payload;
-mod sibling;
 pub mod start_gate;

@@ -284,9 +284,8 @@ impl Program {
 ///
 /// Whatever owned the others must be forgotten before.
 pub fn close_descriptors(preserved: u32, ours: &[BorrowedFd<'_>]) -> Result<()> {
-    let first = fds::FIRST_AFTER_STDIO + i32::try_from(preserved).unwrap_or(i32::MAX - 3);
     let ours: Vec<_> = ours.iter().map(|fd| fd.as_raw_fd()).collect();
-    fds::close_all_from(first, &ours)
+    fds::close_all_from(first_not_preserved(preserved), &ours)
 }
 
 /// Lets the standard streams belong to the process's user, so that it can open /dev/stdout again. Terminals are ours
@@ -295,7 +294,12 @@ pub fn own_stdio(process: &Process) -> Result<()> {
     credentials::own_stdio(&process.user).context("standard streams")
 }
 
-/// Makes sure that every descriptor the caller wants passed on is open.
-pub fn check_descriptors(preserved: u32) -> Result<()> {
-    fds::check_preserved(fds::FIRST_AFTER_STDIO, preserved)
+/// Makes sure that every descriptor the caller wants passed on is open, and that hooks inherit no other.
+pub fn take_charge_of_descriptors(preserved: u32) -> Result<()> {
+    fds::check_preserved(fds::FIRST_AFTER_STDIO, preserved)?;
+    fds::close_on_exec_from(first_not_preserved(preserved), &[])
+}
+
+fn first_not_preserved(preserved: u32) -> i32 {
+    fds::FIRST_AFTER_STDIO.saturating_add(i32::try_from(preserved).unwrap_or(i32::MAX))
 }

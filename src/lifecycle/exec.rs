@@ -4,8 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
-use super::run::Attachment;
-use super::{Global, foreground, pid_file, sockets};
+use super::{Attachment, Global, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
@@ -96,13 +95,13 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     refuse_unless_running(&container, options.paused)?;
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
-    payload::check_descriptors(options.preserve_fds)?;
+    payload::take_charge_of_descriptors(options.preserve_fds)?;
 
     let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
     let init = open_init(&container)?;
     let mut process = join::give_birth(
         &join,
-        Cradle {
+        &Cradle {
             cgroup: &cgroup,
             init: init.as_fd(),
             console_socket: sockets::connect(options.console_socket.as_deref())?,
@@ -110,8 +109,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
             interrupts: &signals,
         },
     )?;
-    process.send_program(filter::read(&container.directory)?)?;
-    process.attend_join(&join, &cgroup)?;
+    process.send_filter(filter::read(&container.directory)?)?;
+    process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;

@@ -1,9 +1,12 @@
-//! The verb `features`: what this build knows (runtime-spec, features.md), whatever this host can do.
+//! The verb `features`: what this build knows (runtime-spec, features.md), whatever this host can do; only the flags of
+//! seccomp are told for this kernel too.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::kernel::seccomp::supports;
+use crate::plan::{mount_options, seccomp};
 use crate::spec::state::OCI_VERSION;
 
 /// What this build knows.
@@ -55,11 +58,11 @@ struct Cgroup {
 #[serde(rename_all = "camelCase")]
 struct Seccomp {
     enabled: bool,
-    actions: &'static [&'static str],
-    operators: &'static [&'static str],
-    archs: &'static [&'static str],
-    known_flags: &'static [&'static str],
-    supported_flags: &'static [&'static str],
+    actions: Vec<&'static str>,
+    operators: Vec<&'static str>,
+    archs: Vec<&'static str>,
+    known_flags: Vec<&'static str>,
+    supported_flags: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +96,7 @@ pub fn features() -> Features {
             "poststart",
             "poststop",
         ],
-        mount_options: MOUNT_OPTIONS.split_ascii_whitespace().collect(),
+        mount_options: mount_options(),
         linux: linux(),
         annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "false")]),
         potentially_unsafe_config_annotations: &["org.systemd.property."],
@@ -105,41 +108,10 @@ fn linux() -> Linux {
         namespaces: &["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
         capabilities: capabilities(),
         cgroup: Cgroup { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
-        seccomp: Seccomp {
-            enabled: true,
-            actions: &[
-                "SCMP_ACT_ALLOW",
-                "SCMP_ACT_ERRNO",
-                "SCMP_ACT_KILL",
-                "SCMP_ACT_KILL_PROCESS",
-                "SCMP_ACT_KILL_THREAD",
-                "SCMP_ACT_LOG",
-                "SCMP_ACT_NOTIFY",
-                "SCMP_ACT_TRACE",
-                "SCMP_ACT_TRAP",
-            ],
-            operators: &[
-                "SCMP_CMP_EQ",
-                "SCMP_CMP_GE",
-                "SCMP_CMP_GT",
-                "SCMP_CMP_LE",
-                "SCMP_CMP_LT",
-                "SCMP_CMP_MASKED_EQ",
-                "SCMP_CMP_NE",
-            ],
-            archs: &[
-                "SCMP_ARCH_AARCH64",
-                "SCMP_ARCH_ARM",
-                "SCMP_ARCH_X32",
-                "SCMP_ARCH_X86",
-                "SCMP_ARCH_X86_64",
-            ],
-            known_flags: SECCOMP_FLAGS,
-            supported_flags: SECCOMP_FLAGS,
-        },
+        seccomp: seccomp(),
         apparmor: KNOWN,
         selinux: KNOWN,
-        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
+        intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
         memory_policy: MemoryPolicy {
             modes: &[
                 "MPOL_BIND",
@@ -153,7 +125,7 @@ fn linux() -> Linux {
             flags: &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
         },
         mount_extensions: MountExtensions { idmap: KNOWN },
-        net_devices: KNOWN,
+        net_devices: Feature { enabled: false },
     }
 }
 
@@ -164,20 +136,22 @@ fn capabilities() -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
-const SECCOMP_FLAGS: &[&str] = &[
-    "SECCOMP_FILTER_FLAG_LOG",
-    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-    "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
+fn seccomp() -> Seccomp {
+    Seccomp {
+        enabled: true,
+        actions: seccomp::known_actions().collect(),
+        operators: seccomp::known_operators().collect(),
+        archs: seccomp::known_architectures().collect(),
+        known_flags: seccomp::known_flags().collect(),
+        supported_flags: seccomp::supported_flags(supports).collect(),
+    }
+}
 
-/// The options of the specification's table (config.md, "Linux mount options"); `idmap` and `ridmap` are told by
-/// `mountExtensions`.
-const MOUNT_OPTIONS: &str = "async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime \
-    nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private ratime \
-    rbind rdev rdiratime relatime remount rexec rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid \
-    rnosymfollow ro rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared \
-    silent slave strictatime suid symfollow sync tmpcopyup unbindable";
+/// `idmap` and `ridmap` are told by `mountExtensions`, as runc has it.
+fn mount_options() -> Vec<&'static str> {
+    let names = mount_options::TABLE.iter().map(|&(name, _)| name);
+    names.filter(|name| !matches!(*name, "idmap" | "ridmap")).collect()
+}
 
 #[cfg(test)]
 mod tests {

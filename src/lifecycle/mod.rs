@@ -15,6 +15,7 @@ pub mod pause;
 mod pid_file;
 pub mod ps;
 pub mod run;
+mod socket_activation;
 mod sockets;
 pub mod spec;
 pub mod start;
@@ -54,4 +55,14 @@ pub enum Rootless {
     Yes,
     /// They are not.
     No,
+}
+
+/// Whether a verb stays with the process it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Attachment {
+    /// It waits, forwards signals, and exits as the process did.
+    #[default]
+    Foreground,
+    /// It returns once the process runs.
+    Detached,
 }

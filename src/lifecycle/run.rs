@@ -1,7 +1,7 @@
 //! The verb `run`: create, start, and in the foreground wait and delete.
 
 use super::create::{self, Made, Terminal, Waits};
-use super::{Global, delete, foreground, hooks_outside};
+use super::{Attachment, Global, delete, foreground, hooks_outside};
 use crate::error::Result;
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
@@ -19,16 +19,6 @@ pub struct Options {
     pub afterwards: Afterwards,
     /// Whether it adopts the container's orphans (`--no-subreaper`).
     pub orphans: Orphans,
-}
-
-/// Whether a verb stays with the process it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Attachment {
-    /// It waits, forwards signals, and exits as the process did.
-    #[default]
-    Foreground,
-    /// It returns once the process runs.
-    Detached,
 }
 
 /// What becomes of the container when its process ends.

@@ -10,6 +10,12 @@ use crate::spec::state::Status;
 
 /// Releases the container's process; returns once the user's program executes and the poststart hooks have run.
 pub fn start(global: &Global, id: &str) -> Result<()> {
+    let container = release(global, id)?;
+    hooks_outside::run_poststart(&container.record)
+}
+
+/// Alone with the container; the hooks run later, for they may call us.
+fn release(global: &Global, id: &str) -> Result<Container> {
     let _lock = Store::new(&global.root).lock(id)?;
     let container = Container::load(global, id)?;
     match container.status()? {
@@ -23,5 +29,5 @@ pub fn start(global: &Global, id: &str) -> Result<()> {
         other => return Err(Error::new(format!("cannot start a container in the {other} state"))),
     }
     start_gate::release(&container.directory)?;
-    hooks_outside::run_poststart(&container.record)
+    Ok(container)
 }

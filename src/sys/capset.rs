@@ -63,7 +63,8 @@ fn halves(sets: &BaseSets, half: fn(u64) -> u32) -> Data {
 }
 
 fn low(set: u64) -> u32 {
-    (set & u64::from(u32::MAX)) as u32
+    let [a, b, c, d, ..] = set.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn high(set: u64) -> u32 {

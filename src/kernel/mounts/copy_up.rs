@@ -32,11 +32,11 @@ pub(super) fn copy(root: BorrowedFd<'_>, destination: &Path, mount: BorrowedFd<'
     let target =
         openat(mount, c".", flags | OFlag::O_CLOEXEC, Mode::empty()).call(|| "open tmpfs")?;
     let status = fstat(&source).call(|| "fstat")?;
-    copy_directory(source, target.as_fd(), 0).context("copy up (tmpcopyup)")?;
+    copy_directory(&source, target.as_fd(), 0).context("copy up (tmpcopyup)")?;
     own(target.as_fd(), &status)
 }
 
-fn copy_directory(source: OwnedFd, target: BorrowedFd<'_>, depth: usize) -> Result<()> {
+fn copy_directory(source: &OwnedFd, target: BorrowedFd<'_>, depth: usize) -> Result<()> {
     if depth == DEEPEST {
         return Err(crate::error::Error::call("a tree too deep to copy", Errno::ELOOP));
     }
@@ -65,7 +65,7 @@ fn copy_entry(
             let from = openat(source, name, flags, Mode::empty()).call(|| "openat")?;
             mkdirat(target, name, Mode::S_IRWXU).call(|| "mkdirat")?;
             let to = openat(target, name, flags, Mode::empty()).call(|| "openat")?;
-            copy_directory(from, to.as_fd(), depth + 1)?;
+            copy_directory(&from, to.as_fd(), depth + 1)?;
             own(to.as_fd(), &status)
         }
         SFlag::S_IFREG => {

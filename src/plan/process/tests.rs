@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn planned(changes: Value) -> Result<Process> {
+fn planned(changes: &Value) -> Result<Process> {
     let mut process = json!({"cwd": "/", "args": ["true"]});
     process.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let process: spec::Process = serde_json::from_value(process).unwrap();
@@ -13,7 +13,7 @@ fn planned(changes: Value) -> Result<Process> {
 
 #[test]
 fn the_least_process_has_the_defaults() {
-    let process = planned(json!({})).unwrap();
+    let process = planned(&json!({})).unwrap();
     assert_eq!(process.user.umask, 0o022);
     assert_eq!(process.capabilities, None);
     assert_eq!(process.terminal, None);
@@ -46,8 +46,8 @@ fn refusals_name_the_field() {
         ),
         (json!({"execCPUAffinity": {"final": "3-1"}}), "process.execCPUAffinity.final: "),
     ];
-    for (changes, expected) in table {
-        let error = planned(changes.clone()).expect_err(expected).to_string();
+    for (changes, expected) in &table {
+        let error = planned(changes).expect_err(expected).to_string();
         assert!(error.starts_with(expected), "{changes}: {error}");
     }
     assert_eq!(plan(None).unwrap_err().to_string(), "process: process property must not be empty");
@@ -55,15 +55,15 @@ fn refusals_name_the_field() {
 
 #[test]
 fn of_one_name_the_last_entry_stays_where_it_stands() {
-    let process = planned(json!({"env": ["A=1", "B=2", "A=3", "C=", "B=2"]})).unwrap();
+    let process = planned(&json!({"env": ["A=1", "B=2", "A=3", "C=", "B=2"]})).unwrap();
     assert_eq!(process.env, ["A=3", "C=", "B=2"]);
 }
 
 #[test]
 fn a_size_counts_only_with_a_terminal() {
     let size = json!({"height": 40, "width": 100});
-    assert_eq!(planned(json!({"consoleSize": size})).unwrap().terminal, None);
-    let terminal = planned(json!({"terminal": true, "consoleSize": size})).unwrap().terminal;
+    assert_eq!(planned(&json!({"consoleSize": size})).unwrap().terminal, None);
+    let terminal = planned(&json!({"terminal": true, "consoleSize": size})).unwrap().terminal;
     let size = WindowSize { rows: 40, columns: 100 };
     assert_eq!(terminal, Some(Terminal { size: Some(size) }));
 }
@@ -71,7 +71,7 @@ fn a_size_counts_only_with_a_terminal() {
 #[test]
 fn unknown_capabilities_are_passed_over() {
     let sets = json!({"bounding": ["CAP_KILL", "CAP_FLY"], "ambient": []});
-    let process = planned(json!({"capabilities": sets})).unwrap();
+    let process = planned(&json!({"capabilities": sets})).unwrap();
     let expected = Sets { bounding: CapSet(1 << 5), ..Sets::default() };
     assert_eq!(process.capabilities, Some(expected));
 }
@@ -83,7 +83,7 @@ fn every_resource_has_its_number() {
         .split(' ')
         .map(|name| json!({"type": format!("RLIMIT_{name}"), "soft": 1, "hard": 2}))
         .collect();
-    let planned = planned(json!({"rlimits": limits})).unwrap().rlimits;
+    let planned = planned(&json!({"rlimits": limits})).unwrap().rlimits;
     assert_eq!(planned.len(), 16);
     assert_eq!(planned[9].resource.name(), "RLIMIT_NOFILE");
 }

@@ -1,22 +1,23 @@
-# Sourced by the test scripts of this directory, which run inside the lab as root.
+# Sourced by the test scripts of engines, after lib.sh whose checks it takes over: here a check is a
+# function of several steps, and shows whose fault a failure is.
 #
 #   check "a feature" function      runs the function in a shell of its own that stops at the first
-#                                   failing command; prints `ok N - a feature` or `not ok N - ...`
-#   skip "a feature" "a reason"     prints `ok N - a feature # SKIP a reason`
-#   finish                          prints `1..N`; fails where a check failed
+#                                   failing command; prints `ok - a feature` or `not ok - a feature`
+#   skip "a feature" "a reason"     prints `skip - a feature: a reason`
+#   engine "a name, a version"      names the engine that the checks from here on are about
 #
 # $RUNTIME names the runtime under test, $ONLY (a pattern) the checks to make. A check that fails on
 # etui is made again with $PEER (runc): what fails there at the same step is the engine's or the lab's
-# doing, and becomes a skip that says so. A script that leaves something behind when a check fails
+# doing, and becomes a skip that says so. A script whose checks leave something behind when they fail
 # defines `clean_up`.
 
-export JOB=${JOB:-/job}
-export ETUI=${ETUI:-$JOB/etui}
+set +u
+export ETUI=${ETUI:-/job/bin/etui}
 export RUNTIME=${RUNTIME:-etui}
 export PEER=${PEER:-runc}
 CHECK_SECONDS=${CHECK_SECONDS:-60}
-count=0
-failures=0
+
+engine() { echo "# engine $1"; }
 
 clean_up() { :; }
 
@@ -27,15 +28,17 @@ attempt() {
         >"/tmp/check.$1" 2>&1 </dev/null
 }
 
-# The command at which an attempt stopped, the same for every runtime.
-failed_step() { grep '^+ ' "/tmp/check.$1" | grep -v 'SECONDS\|sleep\|return\|echo\|local\|shift' | tail -1 | sed "s/$1/RUNTIME/g; s/[0-9]*//g"; }
+# The command at which an attempt stopped, in the same words for every runtime.
+failed_step() {
+    grep '^+ ' "/tmp/check.$1" | grep -v 'SECONDS\|sleep\|return\|echo\|local\|shift' | tail -1 |
+        sed "s#/job/bin/etui#R#g; s#/usr/sbin/runc#R#g; s/$1/R/g; s/[0-9]*//g"
+}
 last_words() { grep -v '^+\|^$\|--help' "/tmp/check.$1" | tail -1 | tr -d '\r' | cut -c1-160; }
 
 check() {
     [[ $1 =~ ${ONLY:-} ]] || return 0
-    count=$((count + 1))
     if attempt "$RUNTIME" "$2"; then
-        echo "ok $count - $1"
+        echo "ok - $1"
         return
     fi
     tail -25 "/tmp/check.$RUNTIME" | sed "s/^/# $RUNTIME: /"
@@ -44,23 +47,16 @@ check() {
         tail -8 "/tmp/check.$PEER" | sed "s/^/# $PEER: /"
         clean_up >/dev/null 2>&1
         if [ "$(failed_step etui)" = "$(failed_step "$PEER")" ]; then
-            echo "ok $count - $1 # SKIP fails on $PEER too: $(last_words "$PEER")"
+            echo "skip - $1: fails on $PEER too: $(last_words "$PEER")"
             return
         fi
     fi
-    failures=$((failures + 1))
-    echo "not ok $count - $1"
+    echo "not ok - $1"
 }
 
 skip() {
     [[ $1 =~ ${ONLY:-} ]] || return 0
-    count=$((count + 1))
-    echo "ok $count - $1 # SKIP $2"
-}
-
-finish() {
-    echo "1..$count"
-    exit $((failures > 0))
+    echo "skip - $1: $2"
 }
 
 # expect WANTED COMMAND...: the command's output is exactly that.
@@ -91,11 +87,7 @@ eventually() {
 
 # A root file system of one static busybox, at the directory given.
 busybox_root() {
-    mkdir -p "$1"/{bin,etc,tmp,proc,sys,dev,root}
-    cp /bin/busybox "$1/bin/"
-    for applet in $(busybox --list); do
-        [ "$applet" = busybox ] || ln -sf busybox "$1/bin/$applet"
-    done
+    make_root "$1"
     printf 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:alice:/tmp:/bin/sh\n' >"$1/etc/passwd"
     printf 'root:x:0:\nalice:x:1000:\n' >"$1/etc/group"
     chmod 1777 "$1/tmp"

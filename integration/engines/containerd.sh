@@ -40,10 +40,10 @@ start_containerd() {
     modprobe -a bridge veth overlay tun 2>/dev/null
     storage /var/lib/containerd
     containerd_config
-    (enter_cgroup engine && exec setsid containerd >>"$JOB/containerd.log" 2>&1) &
+    (enter_cgroup engine && exec setsid containerd >>"/job/containerd.log" 2>&1) &
     eventually 30 ctr version >/dev/null 2>&1
     busybox_root /tmp/bb
     image_archive localhost/bb:latest /tmp/bb >/tmp/bb.tar
-    ctr -n default images import /tmp/bb.tar
-    ctr -n k8s.io images import /tmp/bb.tar
+    ctr -n default images import /tmp/bb.tar >/dev/null
+    ctr -n k8s.io images import /tmp/bb.tar >/dev/null
 }

@@ -1,0 +1,149 @@
+//! The clone: one new process, in its cgroup and in the namespaces it can be born into. Knows not what it will do.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::socket::SockType;
+use nix::unistd::Pid;
+
+use super::channel::Channel;
+use super::messages::ToInit;
+use crate::error::{Call, Context, Error, Result};
+use crate::kernel::cgroup::Directory;
+use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::process::Pidfd;
+pub(super) use crate::sys::clone::Birth;
+use crate::sys::clone::{CloneArgs, clone3};
+use crate::sys::socket;
+
+/// Whether a process was born where it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birthplace {
+    /// In its cgroup (`CLONE_INTO_CGROUP`).
+    Cgroup,
+    /// In its parent's.
+    Elsewhere,
+}
+
+impl Birthplace {
+    /// Where the kernel could not have us born in the cgroup, the parent moves us there: a cgroup namespace takes its
+    /// root from where its maker is.
+    pub(super) fn wait_for_cgroup(self, channel: &Channel) -> Result<()> {
+        match self {
+            Birthplace::Cgroup => Ok(()),
+            Birthplace::Elsewhere => ToInit::Placed.wait(channel),
+        }
+    }
+}
+
+/// One clone, into the cgroup where the kernel allows it (see `kernel-features.md`): EBUSY when the cgroup hands
+/// controllers down, EACCES without delegation, ENODEV while it is removed, EOPNOTSUPP when it is not a domain.
+pub(super) fn clone(
+    flags: CloneFlags,
+    joins: &[(Namespace, BorrowedFd<'_>)],
+    cgroup: &Directory,
+) -> Result<(Birth, Birthplace)> {
+    let among = |wanted| joins.iter().copied().find(|(kind, _)| *kind == wanted);
+    let flags = u64::from(flags.bits().cast_unsigned());
+    let user = among(Namespace::User);
+    let mut beforehand: Vec<_> = user.into_iter().collect();
+    if let Some((kind, pid_namespace)) = among(Namespace::Pid) {
+        match namespaces::join(kind, pid_namespace).context("linux.namespaces") {
+            // The right to join it may come with the user namespace.
+            Err(error) if error.errno() == Some(Errno::EPERM) && user.is_some() => {
+                beforehand.push((kind, pid_namespace));
+            }
+            other => other?,
+        }
+    }
+    let born = match user {
+        Some(_) => clone_as_sibling(flags, &beforehand, cgroup),
+        None => clone_into(flags, cgroup),
+    };
+    born.map_err(|error| match error.errno() {
+        Some(Errno::ENOSPC) => error.hint("a limit of /proc/sys/user/max_*_namespaces is reached"),
+        Some(Errno::EPERM) => error.hint("without privileges a container needs a user namespace of its own, and the host must allow them"),
+        Some(Errno::EAGAIN) => error.hint("a limit on the number of processes is reached (pids.max, RLIMIT_NPROC)"),
+        _ => error,
+    })
+}
+
+fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birthplace)> {
+    let into = CloneArgs { flags, cgroup: Some(cgroup.dir_fd()) };
+    match clone3(into) {
+        Err(Errno::EBUSY | Errno::EACCES | Errno::ENODEV | Errno::EOPNOTSUPP) => {
+            let beside = clone3(CloneArgs { flags, cgroup: None });
+            Ok((beside.call(|| format!("clone3({flags:#x})"))?, Birthplace::Elsewhere))
+        }
+        other => Ok((
+            other.call(|| format!("clone3({flags:#x}|CLONE_INTO_CGROUP)"))?,
+            Birthplace::Cgroup,
+        )),
+    }
+}
+
+/// Clones after joining `joins`, in order, by way of a go-between that makes the new process its own sibling
+/// (`CLONE_PARENT`), and so our child: the rights over the namespaces it creates must come from the joined ones, which
+/// we must not enter ourselves.
+fn clone_as_sibling(
+    flags: u64,
+    joins: &[(Namespace, BorrowedFd<'_>)],
+    cgroup: &Directory,
+) -> Result<(Birth, Birthplace)> {
+    let (ours, theirs) = socket::pair(SockType::SeqPacket).call(|| "socketpair()")?;
+    match clone3(CloneArgs { flags: 0, cgroup: None }).call(|| "clone3(0)")? {
+        Birth::Child => {
+            drop(ours);
+            between(flags, joins, cgroup, &theirs)
+        }
+        Birth::Parent { pidfd, .. } => {
+            drop(theirs);
+            let born = receive(&ours);
+            Pidfd::from(pidfd).wait()?;
+            born
+        }
+    }
+}
+
+/// The go-between's whole life; only init returns from it.
+fn between(
+    flags: u64,
+    joins: &[(Namespace, BorrowedFd<'_>)],
+    cgroup: &Directory,
+    parent: &OwnedFd,
+) -> Result<(Birth, Birthplace)> {
+    let made = joins
+        .iter()
+        .try_for_each(|(kind, fd)| namespaces::join(*kind, *fd))
+        .and_then(|()| clone_into(flags | libc::CLONE_PARENT as u64, cgroup));
+    let told = match made {
+        Ok((Birth::Child, birthplace)) => return Ok((Birth::Child, birthplace)),
+        Ok((Birth::Parent { pid, pidfd }, birthplace)) => {
+            let word = format!("{} {}", pid, u8::from(birthplace == Birthplace::Elsewhere));
+            socket::send(parent.as_fd(), word.as_bytes(), &[pidfd.as_fd()]).call(|| "sendmsg()")
+        }
+        Err(error) => {
+            let text = serde_json::to_vec(&error).unwrap_or_default();
+            socket::send(parent.as_fd(), &text, &[]).call(|| "sendmsg()")
+        }
+    };
+    std::process::exit(i32::from(told.is_err()));
+}
+
+/// What the go-between tells: the new process's id and where it was born, with its descriptor; or why there is none.
+fn receive(go_between: &OwnedFd) -> Result<(Birth, Birthplace)> {
+    let mut word = vec![0; 1 << 14];
+    let received = socket::receive(go_between.as_fd(), &mut word).call(|| "recvmsg()")?;
+    word.truncate(received.bytes);
+    let Some(pidfd) = received.descriptors.into_iter().next() else {
+        return Err(serde_json::from_slice(&word).unwrap_or_else(|_| {
+            Error::new("the process that joined the user namespace ended without a word")
+        }));
+    };
+    let text = String::from_utf8_lossy(&word);
+    let (pid, elsewhere) = text.split_once(' ').unwrap_or_default();
+    let pid = pid.parse().map_err(|_| Error::new(format!("not a process id: {text:?}")))?;
+    let birthplace = if elsewhere == "1" { Birthplace::Elsewhere } else { Birthplace::Cgroup };
+    Ok((Birth::Parent { pid: Pid::from_raw(pid), pidfd }, birthplace))
+}

@@ -1,0 +1,203 @@
+//! A process between its clone and its independence, from outside. Knows what it may ask for, not what it does.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+
+use super::birth::Birthplace;
+use super::channel::Channel;
+use super::messages::{ToInit, ToParent};
+use super::{death, listener};
+use crate::error::{Context, Error, Result};
+use crate::hooks::{self, Hook};
+use crate::kernel::cgroup::Directory;
+use crate::kernel::limits::{self, Rlimit};
+use crate::kernel::process::Pidfd;
+use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Listener;
+use crate::kernel::signals::{self, Signals};
+use crate::spec::state::State;
+
+/// A process between its clone and its independence; dropped before that, it is killed.
+#[derive(Debug)]
+#[must_use = "dropping it kills the process"]
+pub struct Newborn<'a> {
+    pid: Pid,
+    pidfd: Option<Pidfd>,
+    channel: Channel,
+    interrupts: &'a Signals,
+    terminal: Option<OwnedFd>,
+}
+
+/// What a newborn process may need of us.
+#[derive(Debug)]
+pub struct Care<'a> {
+    /// Hooks that run outside before it enters its root, first these,
+    pub prestart: &'a [Hook],
+    /// then these.
+    pub create_runtime: &'a [Hook],
+    /// Who answers for its system call filter.
+    pub listener: Option<&'a Listener>,
+    /// What hooks and the listener are told of the container.
+    pub state: State,
+    /// Its resource limits.
+    pub rlimits: &'a [Rlimit],
+}
+
+impl<'a> Newborn<'a> {
+    /// A process just cloned, which speaks on the other end of `channel`.
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
+        Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
+    }
+
+    /// Moves it to its cgroup, where it was not born there.
+    pub(super) fn place(&self, birthplace: Birthplace, cgroup: &Directory) -> Result<()> {
+        match birthplace {
+            Birthplace::Cgroup => Ok(()),
+            Birthplace::Elsewhere => {
+                cgroup.add_process(self.pid())?;
+                self.say(&ToInit::Placed)
+            }
+        }
+    }
+
+    /// Says how readily the kernel kills it when memory is short.
+    pub(super) fn set_oom_score(&self, procfs: &Procfs, score: Option<i32>) -> Result<()> {
+        match score {
+            Some(score) => {
+                limits::set_oom_score_adj(procfs, self.pid, score).context("process.oomScoreAdj")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Its process id, as we see it.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Its descriptor.
+    pub fn pidfd(&self) -> &Pidfd {
+        self.pidfd.as_ref().expect("held until the process is independent")
+    }
+
+    /// Gives it its filter, as `kernel::seccomp` writes one down; empty for none.
+    pub fn send_filter(&self, program: Vec<u8>) -> Result<()> {
+        self.say(&ToInit::Filter(program))
+    }
+
+    /// Does what it asks for until it is ready: from then on it can only execute its program.
+    pub fn attend(&mut self, care: &Care<'_>, cgroup: &Directory) -> Result<()> {
+        loop {
+            match self.next(cgroup)? {
+                ToParent::RunHooks => self.run_hooks(care)?,
+                ToParent::Terminal(master) => self.terminal = Some(master),
+                ToParent::Listener(number) => {
+                    listener::hand_over(self.pidfd(), number, care.listener, &care.state)?;
+                }
+                ToParent::Ready => break,
+                other => return Err(Error::new(format!("the process said {other:?} too early"))),
+            }
+        }
+        // Not earlier: a low limit would be the runtime's own. Not by itself: in a user namespace it can't raise any.
+        limits::set(self.pid, care.rlimits).context("process.rlimits")
+    }
+
+    fn run_hooks(&self, care: &Care<'_>) -> Result<()> {
+        let state =
+            serde_json::to_vec(&care.state).map_err(|error| Error::new(error.to_string()))?;
+        hooks::run_all("prestart", care.prestart, &state)?;
+        hooks::run_all("createRuntime", care.create_runtime, &state)?;
+        self.say(&ToInit::HooksRan)
+    }
+
+    /// The next thing it says; an error when it fails, when it dies, or when we are told to give up.
+    fn next(&self, cgroup: &Directory) -> Result<ToParent> {
+        self.wait_for_word()?;
+        match ToParent::receive(&self.channel)? {
+            Some(ToParent::Failed(error)) => Err(error),
+            Some(message) => Ok(message),
+            None => Err(death::explain(self.pidfd(), cgroup)),
+        }
+    }
+
+    fn wait_for_word(&self) -> Result<()> {
+        loop {
+            let mut fds = [
+                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll(launch channel)", errno)),
+            }
+            while let Some(signal) = self.interrupts.next()? {
+                if signals::ends_a_program(signal) {
+                    let name = signals::name(signal);
+                    return Err(Error::new(format!(
+                        "interrupted by {name}: the container was not made"
+                    )));
+                }
+            }
+            if fds[0].any() == Some(true) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says something; where nobody listens any more, what it said last tells why.
+    pub(super) fn say(&self, message: &ToInit) -> Result<()> {
+        message.send(&self.channel).or_else(|error| match ToParent::receive(&self.channel) {
+            Ok(Some(ToParent::Failed(own))) => Err(own),
+            _ => Err(error),
+        })
+    }
+
+    /// The container is on record: the process outlives us from here on.
+    pub fn commit(&self) -> Result<()> {
+        self.say(&ToInit::Committed)
+    }
+
+    /// Lets it pass the gate, and waits until its program executes.
+    pub fn start(&self, cgroup: &Directory) -> Result<()> {
+        self.say(&ToInit::Start)?;
+        self.wait_for_execve(cgroup)
+    }
+
+    fn wait_for_execve(&self, cgroup: &Directory) -> Result<()> {
+        match ToParent::receive(&self.channel)? {
+            Some(ToParent::Passed) => {}
+            Some(ToParent::Failed(error)) => return Err(error),
+            Some(other) => return Err(Error::new(format!("init said {other:?} at the gate"))),
+            None => return Err(death::explain(self.pidfd(), cgroup)),
+        }
+        match ToParent::receive(&self.channel)? {
+            None => Ok(()),
+            Some(ToParent::Failed(error)) => Err(error),
+            Some(other) => Err(Error::new(format!("init said {other:?} after the gate"))),
+        }
+    }
+
+    /// The terminal's master, where it was not sent elsewhere.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// Lets go of it: it lives on its own.
+    pub fn release(mut self) -> (i32, Pidfd) {
+        let pidfd = self.pidfd.take().expect("held until the process is independent");
+        (self.pid(), pidfd)
+    }
+}
+
+impl Drop for Newborn<'_> {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            // Nobody is left to tell; one that has ended already is just reaped.
+            let _ = pidfd.send_signal(libc::SIGKILL);
+            let _ = pidfd.wait();
+        }
+    }
+}

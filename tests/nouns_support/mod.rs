@@ -1,0 +1,24 @@
+//! Running a test alone in a process, whose credentials and namespaces it may spoil.
+
+use std::process::Command;
+
+const MARK: &str = "ETUI_TEST_ALONE";
+
+/// Whether these tests can do what they need to.
+pub fn root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Runs `body` in a process of its own, of one thread: this test program again, with this test only.
+pub fn alone(test: &str, body: impl FnOnce()) {
+    if std::env::var_os(MARK).is_some() {
+        return body();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--test-threads=1", "--nocapture"])
+        .env(MARK, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+}
