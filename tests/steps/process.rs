@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on};
+use crate::support::{Container, Kind, only_on, skip};
 
 const STATUS: &str = "grep -E '^(Cap|NoNewPrivs|SigBlk|SigIgn|SigCgt)' /proc/self/status";
 
@@ -234,6 +234,21 @@ fn has_its_personality() {
     let container =
         Container::sh("uname -m").with("/linux/personality", json!({ "domain": "LINUX32" }));
     assert_eq!(container.run().ok().text(), "i686");
+}
+
+#[test]
+fn has_its_memory_policy() {
+    if !only_on(&[Kind::Etui], "newer releases have it") {
+        return;
+    }
+    if !std::path::Path::new("/proc/self/numa_maps").exists() {
+        return skip("this kernel knows no memory policies");
+    }
+    let policy = json!({ "mode": "MPOL_BIND", "nodes": "0" });
+    let container =
+        Container::sh("head -1 /proc/self/numa_maps").with("/linux/memoryPolicy", policy);
+    let maps = container.run().ok();
+    assert!(maps.stdout.contains(" bind:0 "), "{maps:#?}");
 }
 
 #[test]
