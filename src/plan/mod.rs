@@ -144,7 +144,13 @@ impl Plan {
             hostname: (!spec.hostname.is_empty()).then(|| spec.hostname.clone()),
             domainname: (!spec.domainname.is_empty()).then(|| spec.domainname.clone()),
             sysctls: sysctl::plan(&linux.sysctl, &namespaces)?,
-            process: process::plan(spec.process.as_ref())?,
+            process: process::plan(
+                spec.process.as_ref(),
+                process::OfContainer {
+                    personality: linux.personality.as_ref(),
+                    memory_policy: linux.memory_policy.as_ref(),
+                },
+            )?,
             seccomp: match &linux.seccomp {
                 Some(profile) => seccomp::profile(profile)?,
                 None => None,
