@@ -64,6 +64,8 @@ pub struct Plan {
     pub rootfs: Rootfs,
     /// Mounts beside the root, in order.
     pub mounts: Vec<Mount>,
+    /// The SELinux context of the new file systems among them.
+    pub mount_label: Option<String>,
     /// The nodes of /dev; none when the container brings a /dev of its own.
     pub dev: Option<Dev>,
     /// Mounts made read-only only at the end.
@@ -122,6 +124,7 @@ impl Plan {
                 id_maps: (&uid_map, &gid_map),
                 cgroup_mount_point: &host.cgroup_mount,
                 cgroup: &cgroup.directory(&host.cgroup_mount),
+                label: &linux.mount_label,
             },
         )?;
         let nodes = devices::plan(&linux.devices)?;
@@ -137,6 +140,7 @@ impl Plan {
             keyring: keyring(request.keyring, &namespaces),
             rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
             mounts: mounts.all,
+            mount_label: (!linux.mount_label.is_empty()).then(|| linux.mount_label.clone()),
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
             readonly_at_the_end: mounts.readonly_at_the_end,
             masked_paths: linux.masked_paths.clone(),

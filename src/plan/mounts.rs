@@ -27,6 +27,8 @@ pub struct Surroundings<'a> {
     pub cgroup_mount_point: &'a Path,
     /// The container's cgroup, a directory of the host.
     pub cgroup: &'a Path,
+    /// The SELinux context of new file systems (`linux.mountLabel`); empty for none.
+    pub label: &'a str,
 }
 
 /// The mounts of a container.
@@ -78,7 +80,7 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     } else if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
         cgroup(&options, surroundings)
     } else {
-        What::Filesystem(filesystem(mount, &options)?)
+        What::Filesystem(filesystem(mount, &options, surroundings.label)?)
     };
     Ok(Mount { destination, what, recursive: options.recursive, propagation: options.propagation })
 }
@@ -171,12 +173,20 @@ fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {
     What::Cgroup { attr: MountAttr { clear: 0, ..options.attr }, view }
 }
 
-fn filesystem(mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
+fn filesystem(mount: &spec::Mount, options: &Options, label: &str) -> Result<Filesystem> {
     if mount.kind.is_empty() {
         return Err(Error::refused("type: is missing, and options name neither bind nor rbind"));
     }
-    filesystem_of_kind(&mount.kind, mount, options)
+    let mut filesystem = filesystem_of_kind(&mount.kind, mount, options)?;
+    if !label.is_empty() && !LABELLED_BY_POLICY.contains(&&*mount.kind) {
+        let value = Some(text(label, "linux.mountLabel")?);
+        filesystem.options.push(FsOption { key: c"context".to_owned(), value });
+    }
+    Ok(filesystem)
 }
+
+/// File systems whose labels the policy alone decides: they refuse the option `context`, or ignore it.
+const LABELLED_BY_POLICY: [&str; 3] = ["proc", "sysfs", "mqueue"];
 
 fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
     if options.copy_up == CopyUp::Yes && kind != "tmpfs" {
@@ -193,12 +203,18 @@ fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Res
     })
 }
 
+/// Quotes around a label's commas are for mount(2), where options stand in one text.
 fn fs_option(option: &str) -> Result<FsOption> {
     let (key, value) = match option.split_once('=') {
-        Some((key, value)) => (key, Some(text(value, "options")?)),
+        Some((key, value)) => (key, Some(text(unquoted(key, value), "options")?)),
         None => (option, None),
     };
     Ok(FsOption { key: text(key, "options")?, value })
+}
+
+fn unquoted<'a>(key: &str, value: &'a str) -> &'a str {
+    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    quoted.filter(|_| key.ends_with("context")).unwrap_or(value)
 }
 
 fn text(value: &str, field: &str) -> Result<CString> {
