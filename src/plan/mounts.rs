@@ -192,15 +192,28 @@ fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Res
     if options.copy_up == CopyUp::Yes && kind != "tmpfs" {
         return Err(Error::refused("options: tmpcopyup is for tmpfs only"));
     }
-    let data = options.data.iter().map(|option| fs_option(option)).collect::<Result<_>>()?;
+    let data = options.data.iter().flat_map(|options| separated(options));
     Ok(Filesystem {
         kind: text(kind, "type")?,
         source: text(&mount.source, "source")?,
-        options: data,
+        options: data.map(fs_option).collect::<Result<_>>()?,
         super_block: options.super_block,
         attr: options.attr,
         copy_up: options.copy_up,
     })
+}
+
+/// One option of the configuration may hold several, as mount(2) takes them in one text: a comma separates them unless
+/// it stands in quotes (SELinux) or behind a backslash (overlayfs).
+fn separated(options: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let separates = |character: char| {
+        let separates = character == ',' && !quoted && !escaped;
+        quoted ^= character == '"';
+        escaped = character == '\\' && !escaped;
+        separates
+    };
+    options.split(separates).filter(|option| !option.is_empty()).collect()
 }
 
 /// Quotes around a label's commas are for mount(2), where options stand in one text.
@@ -228,4 +241,34 @@ pub fn known_options() -> Vec<&'static str> {
         .filter(|(_, effect)| !matches!(effect, Effect::IdMap(_)))
         .map(|(name, _)| *name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_options_in_one_text_are_separated() {
+        let table: [(&str, &[&str]); 6] = [
+            ("size=64k", &["size=64k"]),
+            (
+                "lowerdir=/a:/b,upperdir=/c,index=off",
+                &["lowerdir=/a:/b", "upperdir=/c", "index=off"],
+            ),
+            ("context=\"u:r:t:s0:c1,c2\",mode=755", &["context=\"u:r:t:s0:c1,c2\"", "mode=755"]),
+            (r"lowerdir=/with\,comma,ro", &[r"lowerdir=/with\,comma", "ro"]),
+            (r"a\\,b", &[r"a\\", "b"]),
+            (",,a,", &["a"]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(separated(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_loses_its_quotes_and_nothing_else_does() {
+        let value = |option: &str| fs_option(option).unwrap().value.unwrap();
+        assert_eq!(value("context=\"u:r:t:s0:c1,c2\"").as_c_str(), c"u:r:t:s0:c1,c2");
+        assert_eq!(value("lowerdir=\"/a\"").as_c_str(), c"\"/a\"");
+    }
 }

@@ -15,7 +15,7 @@ pub fn print(plan: &impl Debug) -> String {
     assert!(rest.is_empty(), "one value");
     let mut printed = String::new();
     block.write(0, &mut printed);
-    printed
+    printed.replace("MountAttr { set: 0, clear: 0, propagation: 0 }", "nothing")
 }
 
 /// One value: what opens it, what is inside, what closes it; or one line alone.
@@ -129,6 +129,7 @@ fn name_bits_of(line: &str, is_capabilities: bool) -> Option<String> {
     let names = match key {
         "set" | "clear" | "cleared_by_name" => names(MOUNT_ATTRIBUTES, bits),
         "flag" | "super_block" | "propagation" => names(MOUNT_FLAGS, bits),
+        "mode" if bits > 0o7777 => format!("{bits:#x}"),
         "mode" if bits > 0 => format!("{bits:#o}"),
         "umask" => format!("{bits:#o}"),
         "" if is_capabilities => CapSet(bits).names().join("|").replace("CAP_", "").to_lowercase(),
