@@ -33,11 +33,19 @@ lab-shell: build ## A shell in the lab, etui in its PATH (F=systemd for systemd 
 	@scripts/prepare test
 	@ETUI=$(RELEASE)/etui integration/lab/shell $(F)
 
-install: build ## Binary, man pages, completions: make install PREFIX=/usr/local
+install: build ## Binary, manual pages, completions: make install PREFIX=/usr/local
 	install -D -m 0755 $(RELEASE)/etui $(DESTDIR)$(PREFIX)/bin/etui
+	$(RELEASE)/etui man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(RELEASE)/etui completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/etui
+	$(RELEASE)/etui completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etui
+	$(RELEASE)/etui completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etui.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/etui
+	rm -f $(DESTDIR)$(PREFIX)/bin/etui $(DESTDIR)$(PREFIX)/share/man/man1/etui*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/etui $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etui \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etui.fish
 
 clean:
 	cargo clean
