@@ -126,10 +126,11 @@ pub(super) fn make<'a>(
     init.attend(&parent::care(&plan, &init), cgroup.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
     record.stage = Stage::Created;
     init.commit()?;
     reservation.commit(&record)?;
+    pid_file.keep();
     let cgroup = cgroup.commit();
     Ok(Made { init, cgroup, plan })
 }
