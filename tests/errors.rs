@@ -151,7 +151,6 @@ fn bad_fields() -> Vec<(&'static str, Value, &'static str)> {
             "linux.seccomp.defaultAction",
         ),
         ("/linux/timeOffsets", json!({ "boottime": { "secs": 1 } }), "time"),
-        ("/linux/cgroupsPath", json!("/../../escaped"), "cgroupsPath"),
         ("/hooks", json!({ "createRuntime": [{ "path": "relative" }] }), "hooks"),
         ("/hooks", json!({ "createRuntime": [{ "path": "/bin/true", "timeout": -1 }] }), "timeout"),
     ]

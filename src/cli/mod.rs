@@ -21,6 +21,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::error::{Call, Error, Kind, Result};
+use crate::kernel::signals::expect_children;
 use crate::lifecycle::Global;
 use grammar::{Flag, FlagsEnd, Verb};
 use parse::Given;
@@ -34,6 +35,7 @@ const NO_SUCH_VERB: u8 = 3;
 
 /// Carries out the command line of this process.
 pub fn main() -> ExitCode {
+    expect_children();
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     ExitCode::from(obey(&words))
 }

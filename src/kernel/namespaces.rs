@@ -171,7 +171,7 @@ pub fn create_time(procfs: &Procfs, offsets: &[TimeOffset]) -> Result<()> {
     });
     if !text.is_empty() {
         procfs
-            .write("thread-self/timens_offsets", text.as_bytes())
+            .write("self/timens_offsets", text.as_bytes())
             .map_err(|error| match error.errno() {
                 Some(nix::errno::Errno::ERANGE) => {
                     error.hint("an offset would move the clock below zero or too far")

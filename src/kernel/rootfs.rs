@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::fcntl::{OFlag, open};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 use nix::unistd::{chroot, fchdir, pivot_root};
@@ -11,6 +12,9 @@ use nix::unistd::{chroot, fchdir, pivot_root};
 use super::mounts::{Propagation, Tree};
 use crate::error::{Call, Context, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
+use crate::sys::statx;
+
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The root file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,30 +54,53 @@ pub enum Switch {
 /// A detached copy of the root's tree, made where the host's paths can be read.
 pub fn detached(rootfs: &Rootfs) -> Result<OwnedFd> {
     let path = &rootfs.path;
-    let fd = open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| format!("open({path:?}, O_DIRECTORY)"))
-        .context("root.path")?;
+    let fd = open_directory(path).context("root.path")?;
     mount_api::clone_tree(fd.as_fd(), c"", Reach::Recursive)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE|AT_RECURSIVE)"))
         .context("root.path")
 }
 
-/// Separates this mount namespace from the host's, and puts the root's tree over `/`, where it waits for [`enter`].
-///
-/// Over `/` and not in its old place: pivot_root(2) wants the mount it stands on to be no peer of another, and of `/`
-/// we know which mount it is.
+/// Separates this mount namespace from the host's, and mounts the root's tree over itself: pivot_root(2) wants a mount
+/// point, and createContainer hooks look for the container's mounts there.
 pub fn attach(rootfs: &Rootfs, prepared: Option<OwnedFd>) -> Result<Tree> {
-    let set = |flags: MsFlags| {
-        mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
-            .call(|| format!("mount(\"/\", {flags:?})"))
+    let initial = rootfs.initial_propagation;
+    mount(None::<&str>, "/", None::<&str>, flags(initial), None::<&str>)
+        .call(|| format!("mount(\"/\", {:?})", flags(initial)))?;
+    let place = match open_directory(&rootfs.path) {
+        // The root of a user namespace may not be allowed to go there; any place will do for it.
+        Err(error) if error.errno() == Some(Errno::EACCES) => open_directory(Path::new("/"))?,
+        place => place.context("root.path")?,
     };
-    set(flags(rootfs.initial_propagation))?;
-    set(MsFlags::MS_PRIVATE)?;
     let root = prepared.map_or_else(|| detached(rootfs), Ok)?;
-    let host = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\"/\")")?;
-    mount_api::attach(root.as_fd(), host.as_fd()).call(|| "move_mount(root, \"/\")")?;
+    if initial.reach == Reach::One || initial.flag == MsFlags::MS_SHARED.bits() {
+        leave_peers(top_of_mount(&place)?.as_fd())?;
+        leave_peers(root.as_fd())?;
+    }
+    mount_api::attach(root.as_fd(), place.as_fd())
+        .call(|| format!("move_mount(root, {:?})", rootfs.path))?;
     Ok(Tree::new(root))
+}
+
+/// Makes a mount private: what is mounted on it must not appear on the host, and pivot_root(2) refuses a root that is
+/// shared, or lies on a shared mount.
+fn leave_peers(mount: BorrowedFd<'_>) -> Result<()> {
+    let private = MountAttr { propagation: MsFlags::MS_PRIVATE.bits(), ..MountAttr::default() };
+    mount_api::mount_setattr(mount, private, None, Reach::One)
+        .call(|| "mount_setattr(root or its parent mount, MS_PRIVATE)")
+}
+
+/// The topmost directory of the mount that `place` lies on.
+fn top_of_mount(place: &OwnedFd) -> Result<OwnedFd> {
+    let mut top = place.try_clone().call(|| "dup")?;
+    let id = statx::mount_id(&top).call(|| "statx(root)")?;
+    loop {
+        let parent = openat(&top, "..", DIRECTORY, Mode::empty()).call(|| "openat(\"..\")")?;
+        let left = statx::mount_id(&parent).call(|| "statx(\"..\")")? != id;
+        if left || statx::same_file(&parent, &top).call(|| "fstat(\"..\")")? {
+            return Ok(top);
+        }
+        top = parent;
+    }
 }
 
 /// Makes `tree` the root of this process and namespace, and lets go of the host's.
@@ -87,12 +114,11 @@ pub fn enter(tree: &Tree, switch: Switch) -> Result<()> {
 
 /// pivot_root(".", ".") stacks the old root on the new one (pivot_root(2), "NOTES"): no directory of the image is needed.
 fn pivot(root: BorrowedFd<'_>) -> Result<()> {
-    let old = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\"/\")")?;
+    let old = open_directory(Path::new("/"))?;
     fchdir(root).call(|| "fchdir(root)")?;
     pivot_root(".", ".").call(|| "pivot_root(\".\", \".\")").map_err(|error| {
         match error.errno() {
-            Some(nix::errno::Errno::EINVAL) => {
+            Some(Errno::EINVAL) => {
                 error.hint("a host whose own root is a ramdisk needs --no-pivot")
             }
             _ => error,
@@ -130,8 +156,11 @@ pub fn seal(rootfs: &Rootfs) -> Result<()> {
 }
 
 fn open_root() -> Result<OwnedFd> {
-    open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .call(|| "open(\"/\")")
+    open_directory(Path::new("/"))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    open(path, DIRECTORY, Mode::empty()).call(|| format!("open({path:?}, O_DIRECTORY)"))
 }
 
 fn flags(propagation: Propagation) -> MsFlags {

@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Call, Error, Result};
+use crate::sys::signals;
 
 /// Signals by which a person, a service manager or a closing terminal ends a program.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -49,6 +50,11 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Lets our children wait to be reaped: a caller that ignores SIGCHLD would have the kernel discard them.
+pub fn expect_children() {
+    signals::set_default(Signal::SIGCHLD);
 }
 
 /// Whether it asks a program to end.

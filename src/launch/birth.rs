@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::channel::Channel;
 use super::messages::ToInit;
-use crate::error::{Call, Error, Result};
+use crate::error::{Call, Context, Error, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::process::Pidfd;
@@ -49,7 +49,7 @@ pub(super) fn clone(
     let user = among(Namespace::User);
     let mut beforehand: Vec<_> = user.into_iter().collect();
     if let Some((kind, pid_namespace)) = among(Namespace::Pid) {
-        match namespaces::join(kind, pid_namespace) {
+        match namespaces::join(kind, pid_namespace).context("linux.namespaces") {
             // The right to join it may come with the user namespace.
             Err(error) if error.errno() == Some(Errno::EPERM) && user.is_some() => {
                 beforehand.push((kind, pid_namespace));

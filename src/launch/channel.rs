@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::SockType;
 
 use crate::error::{Call, Result};
@@ -50,8 +51,12 @@ impl Channel {
     /// Waits for one message, with the descriptors it carries; none when the other end is gone.
     pub fn receive(&self) -> Result<Option<Packet>> {
         let mut bytes = vec![0; LONGEST];
-        let received =
-            socket::receive(self.socket.as_fd(), &mut bytes).call(|| "recvmsg(launch channel)")?;
+        let mut received = socket::receive(self.socket.as_fd(), &mut bytes);
+        if matches!(received, Err(Errno::ECONNRESET)) {
+            // The other end is gone without having read all we said; what it said itself is still there to be read.
+            received = socket::receive(self.socket.as_fd(), &mut bytes);
+        }
+        let received = received.call(|| "recvmsg(launch channel)")?;
         bytes.truncate(received.bytes);
         let packet = Packet { bytes, descriptors: received.descriptors };
         Ok((!packet.bytes.is_empty()).then_some(packet))

@@ -93,6 +93,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
+    drop(console_socket);
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
@@ -160,7 +161,7 @@ fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
-        namespaces::join(*namespace, fd.as_fd())?;
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
     if makes_ipc_namespace(&plan.namespaces) {
@@ -168,7 +169,7 @@ fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
     }
     namespaces::create(last)?;
     for (namespace, fd) in mount {
-        namespaces::join(*namespace, fd.as_fd())?;
+        namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     Ok(())
 }

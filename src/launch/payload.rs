@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd};
+use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -21,7 +21,7 @@ use crate::kernel::credentials::{self, OldGroups};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
-use crate::kernel::{accounts, capabilities, fds, lsm, no_new_privs, scheduling, terminal};
+use crate::kernel::{accounts, capabilities, fds, limits, lsm, no_new_privs, scheduling, terminal};
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
@@ -100,6 +100,7 @@ pub fn become_process(
     };
     load(early.as_ref(), channel)?;
     let entered = try_cwd(process)?;
+    set_limits(process, channel)?;
     become_user(&procfs, process, OldGroups::Replace)?;
     drop(procfs);
     match entered {
@@ -109,6 +110,17 @@ pub fn become_process(
     let program = look_up(process, &environment(process))?;
     load(late.as_ref(), channel)?;
     Ok(program)
+}
+
+/// While this process is still root: the user could raise no limit. Not earlier, for a low limit would be our own.
+fn set_limits(process: &Process, channel: &Channel) -> Result<()> {
+    match limits::set(getpid(), &process.rlimits) {
+        Err(error) if error.errno() == Some(Errno::EPERM) => {
+            ToParent::SetLimits.send(channel)?;
+            ToInit::LimitsSet.wait(channel)
+        }
+        other => other.context("process.rlimits"),
+    }
 }
 
 /// The terminal's master goes out; its slave becomes the standard streams and the session's terminal.
@@ -301,9 +313,8 @@ impl Program {
 ///
 /// Whatever owned the others must be forgotten before.
 pub fn close_descriptors(preserved: u32, ours: &[BorrowedFd<'_>]) -> Result<()> {
-    let first = fds::FIRST_AFTER_STDIO + i32::try_from(preserved).unwrap_or(i32::MAX - 3);
     let ours: Vec<_> = ours.iter().map(|fd| fd.as_raw_fd()).collect();
-    fds::close_all_from(first, &ours)
+    fds::close_all_from(first_not_preserved(preserved), &ours)
 }
 
 /// Lets the standard streams belong to the process's user, so that it can open /dev/stdout again. Terminals are ours
@@ -312,7 +323,12 @@ pub fn own_stdio(process: &Process) -> Result<()> {
     credentials::own_stdio(&process.user).context("standard streams")
 }
 
-/// Makes sure that every descriptor the caller wants passed on is open.
-pub fn check_descriptors(preserved: u32) -> Result<()> {
-    fds::check_preserved(fds::FIRST_AFTER_STDIO, preserved)
+/// Makes sure that every descriptor the caller wants passed on is open, and that hooks inherit no other.
+pub fn take_charge_of_descriptors(preserved: u32) -> Result<()> {
+    fds::check_preserved(fds::FIRST_AFTER_STDIO, preserved)?;
+    fds::close_on_exec_from(first_not_preserved(preserved), &[])
+}
+
+fn first_not_preserved(preserved: u32) -> i32 {
+    fds::FIRST_AFTER_STDIO.saturating_add(i32::try_from(preserved).unwrap_or(i32::MAX))
 }

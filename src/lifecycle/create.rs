@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupManager, Global, pid_file, sockets};
+use super::{CgroupManager, Global, pid_file, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{self, cgroupfs};
@@ -91,8 +91,12 @@ pub(super) fn make<'a>(
     own_binary::keep_out_of_reach()?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
-    let plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
+    let mut plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
+    let sockets = socket_activation::passed();
+    plan.process.env.extend(sockets.environment);
+    let passed_on = options.preserve_fds + sockets.count;
     refuse(global, options, &plan, terminal)?;
+    payload::take_charge_of_descriptors(passed_on)?;
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = Store::new(&global.root).reserve(&record)?;
@@ -108,7 +112,7 @@ pub(super) fn make<'a>(
             cgroup: cgroup.directory(),
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
-            preserve_fds: options.preserve_fds,
+            preserve_fds: passed_on,
             interrupts,
         },
     )?;
@@ -122,10 +126,11 @@ pub(super) fn make<'a>(
     init.attend(&parent::care(&plan, &init), cgroup.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
     record.stage = Stage::Created;
     init.commit()?;
     reservation.commit(&record)?;
+    pid_file.keep();
     let cgroup = cgroup.commit();
     Ok(Made { init, cgroup, plan })
 }
@@ -159,7 +164,7 @@ fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -
             plan.rootfs.path.display()
         )));
     }
-    payload::check_descriptors(options.preserve_fds)
+    Ok(())
 }
 
 fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {

@@ -95,7 +95,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     refuse_unless_running(&container, options.paused)?;
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
-    payload::check_descriptors(options.preserve_fds)?;
+    payload::take_charge_of_descriptors(options.preserve_fds)?;
 
     let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
     let init = open_init(&container)?;
@@ -112,9 +112,10 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     process.send_filter(filter::read(&container.directory)?)?;
     process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), process.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
     process.start(&cgroup)?;
+    pid_file.keep();
 
     let terminal = process.take_terminal().map(Relay::new).transpose()?;
     let (pid, process) = process.release();

@@ -15,6 +15,7 @@ pub mod pause;
 mod pid_file;
 pub mod ps;
 pub mod run;
+mod socket_activation;
 mod sockets;
 pub mod spec;
 pub mod start;

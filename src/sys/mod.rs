@@ -17,4 +17,5 @@ pub mod sched;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;
+pub mod statx;
 pub mod uts;

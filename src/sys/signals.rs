@@ -1,6 +1,7 @@
 //! Signal dispositions; masks and signalfd(2) are `nix`'s.
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 /// The highest signal number (signal(7)).
 const LAST_SIGNAL: libc::c_int = 64;
@@ -22,9 +23,15 @@ pub fn reset_dispositions() {
     for signal in 1..=LAST_SIGNAL {
         if is_ignored(signal) {
             // It can't fail: only SIGKILL and SIGSTOP have no disposition, and those are never ignored.
-            let _ = set_default(signal);
+            let _ = reset(signal);
         }
     }
+}
+
+/// Gives one signal its default disposition.
+pub fn set_default(signal: Signal) {
+    // It can't fail but for SIGKILL and SIGSTOP, whose disposition is always the default.
+    let _ = reset(signal as libc::c_int);
 }
 
 fn is_ignored(signal: libc::c_int) -> bool {
@@ -35,7 +42,7 @@ fn is_ignored(signal: libc::c_int) -> bool {
     answer.is_ok() && action.handler == libc::SIG_IGN
 }
 
-fn set_default(signal: libc::c_int) -> nix::Result<()> {
+fn reset(signal: libc::c_int) -> nix::Result<()> {
     // SAFETY: the new action outlives the call, the old one is not asked for, and SIG_DFL runs no code of ours.
     unsafe { rt_sigaction(signal, &DEFAULT, std::ptr::null_mut()) }
 }

@@ -53,6 +53,7 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("launch::join", "launch::start_gate", "a process that joins passes the gate of its channel"),
     ("lifecycle::*", "lifecycle::container", "a verb finds its container"),
     ("lifecycle::*", "lifecycle::cgroup", "and its cgroup"),
+    ("lifecycle::create", "lifecycle::socket_activation", "the sockets of a service manager"),
     ("lifecycle::*", "lifecycle::sockets", "the sockets that a caller gave"),
     ("lifecycle::*", "lifecycle::pid_file", "the pid file that a caller wants"),
     ("lifecycle::*", "lifecycle::hooks_outside", "the hooks of the runtime's namespace"),

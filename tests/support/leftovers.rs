@@ -7,10 +7,14 @@ use super::runtime::{Kind, kind};
 
 const CGROUP: &str = "/sys/fs/cgroup";
 
-/// The mounts of the running test's own namespace.
+/// The mounts of the running test's own namespace: number and place, for options may change from elsewhere.
 pub fn mounts() -> Vec<String> {
     let mountinfo = fs::read_to_string("/proc/thread-self/mountinfo").expect("mountinfo");
-    mountinfo.lines().map(str::to_owned).collect()
+    let of_line = |line: &str| {
+        let mut words = line.split(' ');
+        Some(format!("{} {}", words.next()?, words.nth(3)?))
+    };
+    mountinfo.lines().filter_map(of_line).collect()
 }
 
 /// Everything that is there of the container `id` whose state is kept in `root`, in words.

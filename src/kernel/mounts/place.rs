@@ -11,7 +11,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use super::Tree;
 use crate::error::{Call, Error, Result};
 use crate::kernel::safe_path::{self, Links, Missing};
-use crate::sys::mount_api;
+use crate::sys::{mount_api, statx};
 
 /// Files of /proc that may be covered by a bind: what lxcfs serves, and what nothing trusts. Anything else there could
 /// fool whoever writes a label or a kernel parameter (CVE-2019-16884).
@@ -84,7 +84,7 @@ pub(super) fn existing(tree: &Tree, destination: &Path) -> Result<OwnedFd> {
 }
 
 fn put(tree: &mut Tree, target: &OwnedFd, mount: OwnedFd, destination: &Path) -> Result<OwnedFd> {
-    let covers_root = same_file(target, tree.root())?;
+    let covers_root = statx::same_file(target, tree.root()).call(|| "fstat")?;
     mount_api::attach(mount.as_fd(), target.as_fd())
         .call(|| format!("move_mount({destination:?})"))?;
     if covers_root {
@@ -119,10 +119,4 @@ fn on_procfs(fd: &OwnedFd) -> Result<bool> {
 fn is_directory(fd: &OwnedFd) -> Result<bool> {
     let mode = fstat(fd).call(|| "fstat")?.st_mode;
     Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
-}
-
-fn same_file(one: &OwnedFd, other: impl AsFd) -> Result<bool> {
-    let one = fstat(one).call(|| "fstat")?;
-    let other = fstat(other).call(|| "fstat")?;
-    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }

@@ -85,8 +85,8 @@ impl Assembler {
     pub(super) fn answer(&mut self, action: Action) -> Label {
         let code = action.code();
         match self.answers.iter().find(|(known, _)| *known == code) {
-            Some(&(_, label)) if self.distance(label) <= REACH => label,
-            _ => self.give(code),
+            Some(&(_, label)) => label,
+            None => self.give(code),
         }
     }
 

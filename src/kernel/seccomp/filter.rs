@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use seccompiler::sock_filter;
 
 use super::Flags;
@@ -45,12 +46,15 @@ impl Filter {
             let (flags, length) = (self.flags.bits(), self.program.len());
             format!("seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {length} instructions)")
         };
-        if self.flags.contains(Flags::NEW_LISTENER) {
-            return sys::seccomp::set_filter_with_listener(self.flags.bits(), &self.program)
-                .call(call)
-                .map(Some);
-        }
-        sys::seccomp::set_filter(self.flags.bits(), &self.program).call(call).map(|()| None)
+        let loaded = if self.flags.contains(Flags::NEW_LISTENER) {
+            sys::seccomp::set_filter_with_listener(self.flags.bits(), &self.program).map(Some)
+        } else {
+            sys::seccomp::set_filter(self.flags.bits(), &self.program).map(|()| None)
+        };
+        loaded.call(call).map_err(|error| match error.errno() {
+            Some(Errno::EACCES) => error.hint("set process.noNewPrivileges"),
+            _ => error,
+        })
     }
 
     /// Magic, flags, instructions, in the byte order of this machine.

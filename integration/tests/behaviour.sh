@@ -1,0 +1,27 @@
+# The behaviour tests of tests/, on a machine with every controller on cgroup v2 and every capability.
+# lab: plain
+# seconds: 600
+# wants: test-programs
+
+export RUNTIME=/job/bin/etui RUST_BACKTRACE=0 ETUI_SKIPPED=/tmp/skipped
+for program in /job/tests/*; do
+    name=$(basename "$program")
+    name=${name%-*}
+    # These want the project's sources, the release beside them, or strace at full speed.
+    case $name in architecture | kill9 | cli_records | seccomp_example) continue ;; esac
+    : >"$ETUI_SKIPPED"
+    timeout --foreground 300 "$program" --test-threads 2 >/tmp/log 2>&1 </dev/null
+    code=$?
+    skipped=$(sed -n 's/^skipped \([^:]*\(::[^:]*\)*\): .*/\1/p' "$ETUI_SKIPPED")
+    sed -n 's/^test \(.*\) \.\.\. \(ok\|FAILED\)$/\2 \1/p' /tmp/log | while read -r result test; do
+        if grep -qxF -- "$test" <<<"$skipped"; then
+            echo "skip - $name $test: $(grep -F "skipped $test:" "$ETUI_SKIPPED" | head -1 | sed "s/^skipped $test: //")"
+        elif [ "$result" = ok ]; then
+            echo "ok - $name $test"
+        else
+            echo "not ok - $name $test"
+        fi
+    done
+    if [ $code != 0 ]; then sed -n '/^failures:/,$p' /tmp/log | head -200 | sed 's/^/#   /'; fi
+    grep -q '^test result' /tmp/log || { echo "not ok - $name ended with $code"; tail -20 /tmp/log | sed 's/^/#   /'; }
+done
