@@ -163,6 +163,7 @@ fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
         plan.process.selinux_label.as_deref(),
+        plan.mount_label.as_deref(),
     )?;
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(

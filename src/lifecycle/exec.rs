@@ -143,9 +143,10 @@ fn refuse_unless_running(container: &Container, paused: Paused) -> Result<()> {
 
 fn plan(container: &Container, options: &Options) -> Result<Join> {
     let config = &container.record.config;
+    let own = config.process.clone().unwrap_or_default();
     let process = match &options.process {
-        Some(path) => bundle::read(path).context("--process")?,
-        None => from_flags(config.process.clone().unwrap_or_default(), options),
+        Some(path) => completed(bundle::read(path).context("--process")?, own),
+        None => from_flags(own, options),
     };
     let namespaces = config
         .namespaces
@@ -165,12 +166,36 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
         annotations: config.annotations.clone(),
         namespaces,
         keyring,
-        process: process::plan(Some(&process))?,
+        process: process::plan(
+            Some(&process),
+            process::OfContainer {
+                personality: config.personality.as_ref(),
+                memory_policy: config.memory_policy.as_ref(),
+            },
+        )?,
         listener: listener.map(|seccomp| Listener {
             socket: seccomp.listener_path.clone(),
             metadata: seccomp.listener_metadata.clone(),
         }),
     })
+}
+
+/// What a process document leaves out is as with the container's own process, as runc has it; so a document without
+/// capabilities has no more than the container.
+fn completed(mut process: Process, own: Process) -> Process {
+    process.capabilities = process.capabilities.or(own.capabilities);
+    process.user.umask = process.user.umask.or(own.user.umask);
+    process.oom_score_adj = process.oom_score_adj.or(own.oom_score_adj);
+    process.scheduler = process.scheduler.or(own.scheduler);
+    process.io_priority = process.io_priority.or(own.io_priority);
+    process.exec_cpu_affinity = process.exec_cpu_affinity.or(own.exec_cpu_affinity);
+    if process.apparmor_profile.is_empty() {
+        process.apparmor_profile = own.apparmor_profile;
+    }
+    if process.selinux_label.is_empty() {
+        process.selinux_label = own.selinux_label;
+    }
+    process
 }
 
 /// The container's own process with what the flags change.

@@ -64,6 +64,8 @@ pub struct Plan {
     pub rootfs: Rootfs,
     /// Mounts beside the root, in order.
     pub mounts: Vec<Mount>,
+    /// The SELinux context of the new file systems among them.
+    pub mount_label: Option<String>,
     /// The nodes of /dev; none when the container brings a /dev of its own.
     pub dev: Option<Dev>,
     /// Mounts made read-only only at the end.
@@ -122,6 +124,7 @@ impl Plan {
                 id_maps: (&uid_map, &gid_map),
                 cgroup_mount_point: &host.cgroup_mount,
                 cgroup: &cgroup.directory(&host.cgroup_mount),
+                label: &linux.mount_label,
             },
         )?;
         let nodes = devices::plan(&linux.devices)?;
@@ -137,6 +140,7 @@ impl Plan {
             keyring: keyring(request.keyring, &namespaces),
             rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
             mounts: mounts.all,
+            mount_label: (!linux.mount_label.is_empty()).then(|| linux.mount_label.clone()),
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
             readonly_at_the_end: mounts.readonly_at_the_end,
             masked_paths: linux.masked_paths.clone(),
@@ -144,7 +148,13 @@ impl Plan {
             hostname: (!spec.hostname.is_empty()).then(|| spec.hostname.clone()),
             domainname: (!spec.domainname.is_empty()).then(|| spec.domainname.clone()),
             sysctls: sysctl::plan(&linux.sysctl, &namespaces)?,
-            process: process::plan(spec.process.as_ref())?,
+            process: process::plan(
+                spec.process.as_ref(),
+                process::OfContainer {
+                    personality: linux.personality.as_ref(),
+                    memory_policy: linux.memory_policy.as_ref(),
+                },
+            )?,
             seccomp: match &linux.seccomp {
                 Some(profile) => seccomp::profile(profile)?,
                 None => None,

@@ -28,6 +28,7 @@ pub fn version(version: &str) -> Result<()> {
 pub fn contradictions(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<()> {
     needs_mount_namespace(namespaces)?;
     names_need_uts_namespace(spec, namespaces)?;
+    known_to_features(linux)?;
     id_maps_fit_user_namespace(linux, namespaces)
 }
 
@@ -55,6 +56,19 @@ fn names_need_uts_namespace(spec: &Spec, namespaces: &Namespaces) -> Result<()> 
             ))
             .hint("add {\"type\": \"uts\"} to linux.namespaces"));
         }
+    }
+    Ok(())
+}
+
+/// config-linux.md, "Network Devices" and "IntelRdt": what `features` says etui can't do is not passed over in silence.
+fn known_to_features(linux: &Linux) -> Result<()> {
+    if let Some(name) = linux.net_devices.keys().next() {
+        return Err(Error::refused(format!(
+            "linux.netDevices.{name}: this version of etui moves no network devices"
+        )));
+    }
+    if linux.intel_rdt.is_some() {
+        return Err(Error::refused("linux.intelRdt: this version of etui makes no RDT groups"));
     }
     Ok(())
 }
