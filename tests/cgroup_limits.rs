@@ -9,7 +9,6 @@ use etui::spec::Resources;
 use etui::spec::bundle::parse;
 
 /// Controller, document, and the files with the text they then begin with.
-/// A name, a file's content and its words.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
