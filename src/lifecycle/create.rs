@@ -128,6 +128,9 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    if let Some(owner) = plan.cgroup_owner {
+        cgroup.directory().delegate(owner)?;
+    }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
