@@ -16,6 +16,8 @@ pub enum ToInit {
     Filter(Vec<u8>),
     /// The hooks it asked for have run.
     HooksRan,
+    /// Its resource limits are set.
+    LimitsSet,
     /// The container is on record: from here on it outlives its parent.
     Committed,
     /// Pass the gate.
@@ -27,6 +29,8 @@ pub enum ToInit {
 pub enum ToParent {
     /// The namespaces are there and the root is not entered yet: run prestart and createRuntime hooks.
     RunHooks,
+    /// It may not set its own resource limits: in a user namespace nobody may raise one.
+    SetLimits,
     /// The master of its terminal.
     Terminal(OwnedFd),
     /// The listener of its system call filter, by its number in init.
@@ -46,6 +50,7 @@ impl ToInit {
             ToInit::Placed => channel.send(b"p", &[]),
             ToInit::IdsMapped => channel.send(b"i", &[]),
             ToInit::HooksRan => channel.send(b"h", &[]),
+            ToInit::LimitsSet => channel.send(b"l", &[]),
             ToInit::Committed => channel.send(b"c", &[]),
             ToInit::Start => channel.send(b"s", &[]),
             ToInit::Filter(program) => {
@@ -82,6 +87,7 @@ impl ToInit {
             b"p" => Some(ToInit::Placed),
             b"i" => Some(ToInit::IdsMapped),
             b"h" => Some(ToInit::HooksRan),
+            b"l" => Some(ToInit::LimitsSet),
             b"c" => Some(ToInit::Committed),
             b"s" => Some(ToInit::Start),
             [b'f', program @ ..] => Some(ToInit::Filter(program.to_vec())),
@@ -103,6 +109,7 @@ impl ToParent {
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             ToParent::RunHooks => b"h".to_vec(),
+            ToParent::SetLimits => b"s".to_vec(),
             ToParent::Terminal(_) => b"t".to_vec(),
             ToParent::Listener(number) => format!("l{number}").into_bytes(),
             ToParent::Ready => b"r".to_vec(),
@@ -125,6 +132,7 @@ impl ToParent {
     pub fn parse(bytes: &[u8], descriptor: Option<OwnedFd>) -> Result<ToParent> {
         match (bytes, descriptor) {
             (b"h", None) => Ok(ToParent::RunHooks),
+            (b"s", None) => Ok(ToParent::SetLimits),
             (b"r", None) => Ok(ToParent::Ready),
             (b"p", None) => Ok(ToParent::Passed),
             (b"t", Some(master)) => Ok(ToParent::Terminal(master)),

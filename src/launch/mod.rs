@@ -18,10 +18,12 @@
 //!                        ------ HooksRan --------> createContainer hooks
 //!                                                  masks, pivot_root
 //!                        <----- Terminal --------- [foreground with a terminal]
+//!                        <----- SetLimits -------- [limits it may not set itself]
+//!                        ------ LimitsSet ------->
 //!                                                  everything else that can fail
 //!                        <----- Listener --------- [filter that notifies]
 //!                        <----- Ready ------------ can only execute now
-//!  resource limits, record
+//!  record
 //!                        ------ Committed -------> outlives its parent from here on
 //!                                                  waits at the gate (start_gate.rs)
 //!  [run]                 ------ Start -----------> passes it

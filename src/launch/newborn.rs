@@ -42,7 +42,7 @@ pub struct Care<'a> {
     pub listener: Option<&'a Listener>,
     /// What hooks and the listener are told of the container.
     pub state: State,
-    /// Its resource limits.
+    /// Its resource limits, for where it may not set them itself.
     pub rlimits: &'a [Rlimit],
 }
 
@@ -97,12 +97,14 @@ impl<'a> Newborn<'a> {
                 ToParent::Listener(number) => {
                     listener::hand_over(self.pidfd(), number, care.listener, &care.state)?;
                 }
-                ToParent::Ready => break,
+                ToParent::SetLimits => {
+                    limits::set(self.pid, care.rlimits).context("process.rlimits")?;
+                    self.say(&ToInit::LimitsSet)?;
+                }
+                ToParent::Ready => return Ok(()),
                 other => return Err(Error::new(format!("the process said {other:?} too early"))),
             }
         }
-        // Not earlier: a low limit would be the runtime's own. Not by itself: in a user namespace it can't raise any.
-        limits::set(self.pid, care.rlimits).context("process.rlimits")
     }
 
     fn run_hooks(&self, care: &Care<'_>) -> Result<()> {
@@ -149,9 +151,9 @@ impl<'a> Newborn<'a> {
 
     /// Says something; where nobody listens any more, what it said last tells why.
     pub(super) fn say(&self, message: &ToInit) -> Result<()> {
-        message.send(&self.channel).or_else(|error| match ToParent::receive(&self.channel) {
-            Ok(Some(ToParent::Failed(own))) => Err(own),
-            _ => Err(error),
+        message.send(&self.channel).map_err(|error| match ToParent::receive(&self.channel) {
+            Ok(Some(ToParent::Failed(own))) => own,
+            _ => error,
         })
     }
 
