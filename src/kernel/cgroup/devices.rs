@@ -118,7 +118,7 @@ impl Access {
 
 impl DeviceFilter {
     /// The rules that count: those from the last for all devices on.
-    fn effective(&self) -> &[DeviceRule] {
+    pub(super) fn effective(&self) -> &[DeviceRule] {
         let last = self.rules.iter().rposition(|rule| rule.devices == Devices::All);
         &self.rules[last.unwrap_or(0)..]
     }
@@ -149,7 +149,7 @@ impl DeviceFilter {
 }
 
 impl DeviceRule {
-    fn allows(&self) -> bool {
+    pub(super) fn allows(&self) -> bool {
         self.verdict == Verdict::Allow
     }
 }
