@@ -5,13 +5,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::container::Container;
-use super::{Global, hooks_outside};
+use super::{Global, cgroup as container_cgroup, hooks_outside};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::{self, Directory, removal};
 use crate::kernel::process::Waited;
 use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::state::Status;
+use crate::warning::warn;
 
 /// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,6 +65,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;
     if let Some(path) = record.cgroup_path() {
         empty_cgroup(path)
+            .and_then(|()| stop_unit(record))
             .and_then(|()| removal::remove(path, PATIENCE))
             .context("remove the cgroup")?;
     }
@@ -85,6 +87,20 @@ fn kill_init(record: &Record) -> Result<()> {
             "process {} was sent SIGKILL and does not end: it may be stuck in the kernel",
             record.init_pid
         ))),
+    }
+}
+
+/// A unit is systemd's to remove. Where no systemd answers any more, the cgroup is all that is left of it.
+fn stop_unit(record: &Record) -> Result<()> {
+    if record.systemd_unit.is_empty() {
+        return Ok(());
+    }
+    match container_cgroup::systemd_of(record) {
+        Ok(mut systemd) => systemd.stop(&record.systemd_unit),
+        Err(error) => {
+            warn(format!("{} is not stopped: {error}", record.systemd_unit));
+            Ok(())
+        }
     }
 }
 
