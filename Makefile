@@ -13,31 +13,38 @@ build: ## The release: one static binary
 	cargo build --release --locked
 	@ls -l $(RELEASE)/etui
 
-demo: build ## A Python web service in a container, each command shown
-	@scripts/prepare demo
+packages-of-%:
+	@scripts/prepare $*
+
+demo: packages-of-demo build ## A Python web service in a container, each command shown
 	@ETUI=$(RELEASE)/etui examples/hello-python/demo
 
 check: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
-test: ## Everything: check, unit and behaviour tests, runtime-spec, integration in the lab
-	@scripts/prepare test
+test: packages-of-test ## Everything: check, unit and behaviour tests, runtime-spec, integration in the lab
 	@scripts/test
 
-lab: build ## One integration test: make lab T=smoke
-	@scripts/prepare test
+lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)
 
-lab-shell: build ## A shell in the lab, etui in its PATH (F=systemd for systemd as process 1)
-	@scripts/prepare test
+lab-shell: packages-of-test build ## A shell in the lab, etui in its PATH (F=systemd for systemd as process 1)
 	@ETUI=$(RELEASE)/etui integration/lab/shell $(F)
 
-install: build ## Binary, man pages, completions: make install PREFIX=/usr/local
+install: build ## Binary, manual pages, completions: make install PREFIX=/usr/local
 	install -D -m 0755 $(RELEASE)/etui $(DESTDIR)$(PREFIX)/bin/etui
+	$(RELEASE)/etui man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(RELEASE)/etui completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/etui
+	$(RELEASE)/etui completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etui
+	$(RELEASE)/etui completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etui.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/etui
+	rm -f $(DESTDIR)$(PREFIX)/bin/etui $(DESTDIR)$(PREFIX)/share/man/man1/etui*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/etui $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etui \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etui.fish
 
 clean:
 	cargo clean

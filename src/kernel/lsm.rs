@@ -19,18 +19,23 @@ pub fn selinux_is_enabled() -> bool {
 }
 
 /// Refuses labels that no module of this machine would enforce.
-pub fn check_supported(apparmor_profile: Option<&str>, selinux_label: Option<&str>) -> Result<()> {
+pub fn check_supported(
+    apparmor_profile: Option<&str>,
+    selinux_label: Option<&str>,
+    mount_label: Option<&str>,
+) -> Result<()> {
     if apparmor_profile.is_some() && !apparmor_is_enabled() {
         return Err(Error::refused(
             "process.apparmorProfile: apparmor: config provided but apparmor not supported",
         ));
     }
-    if selinux_label.is_some() && !selinux_is_enabled() {
-        return Err(Error::refused(
-            "process.selinuxLabel: selinux label is specified in config, but selinux is disabled or not supported",
-        ));
+    let labels = [("process.selinuxLabel", selinux_label), ("linux.mountLabel", mount_label)];
+    match labels.iter().find(|(_, label)| label.is_some()) {
+        Some((field, _)) if !selinux_is_enabled() => Err(Error::refused(format!(
+            "{field}: selinux label is specified in config, but selinux is disabled or not supported"
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Has the next execve of this thread change to an AppArmor profile (aa_change_onexec(2)).
@@ -62,23 +67,12 @@ pub fn set_selinux_for_keys(procfs: &Procfs, label: Option<&str>) -> Result<()> 
     procfs.write("thread-self/attr/keycreate", label).context("set the SELinux label for keyrings")
 }
 
-/// The mount option that gives everything on a mount one SELinux context.
-pub fn mount_context(label: &str) -> String {
-    format!("context=\"{label}\"")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_asked_is_supported_everywhere() {
-        assert!(check_supported(None, None).is_ok());
-    }
-
-    #[test]
-    fn a_context_is_quoted_because_its_categories_have_commas() {
-        let label = "system_u:object_r:container_file_t:s0:c1,c2";
-        assert_eq!(mount_context(label), format!("context=\"{label}\""));
+        assert!(check_supported(None, None, None).is_ok());
     }
 }

@@ -98,6 +98,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
     seal_root(plan, &tree)?;
+    payload::set_affinity(None)?;
     payload::set_attributes(&plan.process)?;
     payload::reset_signals()?;
 

@@ -88,6 +88,10 @@ pub struct Cradle<'c, 'a> {
 pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a>> {
     let procfs = Procfs::open()?;
     let (ours, theirs) = Channel::pair()?;
+    // What is born inherits it, and keeps it until it is in the container's cgroup.
+    if let Some(processors) = &join.process.exec_affinity.initial {
+        payload::set_affinity(Some(processors)).context("process.execCPUAffinity.initial")?;
+    }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
     let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
@@ -158,6 +162,8 @@ fn to_ready(
 
     hand_out_console(join, cradle.console_socket.as_ref(), channel)?;
     payload::set_labels(&procfs, &join.process)?;
+    payload::set_affinity(join.process.exec_affinity.last.as_ref())
+        .context("process.execCPUAffinity.final")?;
     payload::set_attributes(&join.process)?;
     payload::reset_signals()?;
     let filter = payload::receive_filter(channel)?;

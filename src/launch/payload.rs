@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{AccessFlags, chdir, faccessat, getcwd, getpid};
+use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::credentials::{self, OldGroups};
 use crate::kernel::procfs::Procfs;
+use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
 use crate::kernel::{accounts, capabilities, fds, limits, lsm, no_new_privs, scheduling, terminal};
 use crate::plan::process::Process;
@@ -47,8 +48,24 @@ pub fn set_attributes(process: &Process) -> Result<()> {
     if let Some(priority) = &process.io_priority {
         scheduling::set_io_priority(*priority).context("process.ioPriority")?;
     }
+    if let Some(personality) = process.personality {
+        scheduling::set_personality(personality).context("linux.personality")?;
+    }
+    if let Some(policy) = &process.memory_policy {
+        scheduling::set_memory_policy(policy).context("linux.memoryPolicy")?;
+    }
     credentials::set_umask(&process.user);
     Ok(())
+}
+
+/// Lets this process run on these processors of its cpuset; on all of them, whatever its caller was bound to, where none
+/// are named. It comes after the process is in its cgroup.
+pub fn set_affinity(processors: Option<&NumberSet>) -> Result<()> {
+    let this = Pid::from_raw(0);
+    match processors {
+        Some(processors) => scheduling::set_affinity(this, processors),
+        None => scheduling::reset_affinity(this),
+    }
 }
 
 /// Names the labels the next execve takes.

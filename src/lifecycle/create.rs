@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Global, cgroup as container_cgroup, pid_file, socket_activation, sockets};
+use super::{
+    Global, cgroup as container_cgroup, notify_socket, pid_file, socket_activation, sockets,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
@@ -96,12 +98,20 @@ pub(super) fn make<'a>(
     let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     plan.process.env.extend(sockets.environment);
+    let store = Store::new(&global.root);
+    let notify = notify_socket::asked();
+    if notify.is_some() {
+        notify_socket::plan(&mut plan, &store.directory(&options.id)?);
+    }
     let passed_on = options.preserve_fds + sockets.count;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
 
     let mut record = provisional_record(&plan, bundle, &host, options);
-    let reservation = Store::new(&global.root).reserve(&record)?;
+    let reservation = store.reserve(&record)?;
+    if notify.is_some() {
+        notify_socket::make_directory(reservation.directory())?;
+    }
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
     let gate = match waits {
         Waits::ForStart => Gate::make(reservation.directory())?,
@@ -127,10 +137,11 @@ pub(super) fn make<'a>(
     init.attend(&parent::care(&plan, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
     record.stage = Stage::Created;
     init.commit()?;
     reservation.commit(&record)?;
+    pid_file.keep();
     let cgroup = home.commit();
     Ok(Made { init, cgroup, plan })
 }
@@ -158,6 +169,7 @@ fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
         plan.process.selinux_label.as_deref(),
+        plan.mount_label.as_deref(),
     )?;
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(

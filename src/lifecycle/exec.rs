@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
+use super::foreground::Company;
 use super::{Attachment, Global, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
@@ -112,15 +113,19 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     process.send_filter(filter::read(&container.directory)?)?;
     process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), process.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
     process.start(&cgroup)?;
+    pid_file.keep();
 
     let terminal = process.take_terminal().map(Relay::new).transpose()?;
     let (pid, process) = process.release();
     match options.attachment {
         Attachment::Detached => Ok(0),
-        Attachment::Foreground => foreground::stay_with(pid, &process, terminal, &signals),
+        Attachment::Foreground => {
+            let company = Company { terminal, notifications: None, signals: &signals };
+            foreground::stay_with(pid, &process, company)
+        }
     }
 }
 
@@ -139,9 +144,10 @@ fn refuse_unless_running(container: &Container, paused: Paused) -> Result<()> {
 
 fn plan(container: &Container, options: &Options) -> Result<Join> {
     let config = &container.record.config;
+    let own = config.process.clone().unwrap_or_default();
     let process = match &options.process {
-        Some(path) => bundle::read(path).context("--process")?,
-        None => from_flags(config.process.clone().unwrap_or_default(), options),
+        Some(path) => completed(bundle::read(path).context("--process")?, own),
+        None => from_flags(own, options),
     };
     let namespaces = config
         .namespaces
@@ -161,12 +167,36 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
         annotations: config.annotations.clone(),
         namespaces,
         keyring,
-        process: process::plan(Some(&process))?,
+        process: process::plan(
+            Some(&process),
+            process::OfContainer {
+                personality: config.personality.as_ref(),
+                memory_policy: config.memory_policy.as_ref(),
+            },
+        )?,
         listener: listener.map(|seccomp| Listener {
             socket: seccomp.listener_path.clone(),
             metadata: seccomp.listener_metadata.clone(),
         }),
     })
+}
+
+/// What a process document leaves out is as with the container's own process, as runc has it; so a document without
+/// capabilities has no more than the container.
+fn completed(mut process: Process, own: Process) -> Process {
+    process.capabilities = process.capabilities.or(own.capabilities);
+    process.user.umask = process.user.umask.or(own.user.umask);
+    process.oom_score_adj = process.oom_score_adj.or(own.oom_score_adj);
+    process.scheduler = process.scheduler.or(own.scheduler);
+    process.io_priority = process.io_priority.or(own.io_priority);
+    process.exec_cpu_affinity = process.exec_cpu_affinity.or(own.exec_cpu_affinity);
+    if process.apparmor_profile.is_empty() {
+        process.apparmor_profile = own.apparmor_profile;
+    }
+    if process.selinux_label.is_empty() {
+        process.selinux_label = own.selinux_label;
+    }
+    process
 }
 
 /// The container's own process with what the flags change.

@@ -17,7 +17,7 @@ pub mod systemd;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel;
 use crate::kernel::cgroup;
@@ -79,6 +79,8 @@ pub struct Plan {
     pub rootfs: Rootfs,
     /// Mounts beside the root, in order.
     pub mounts: Vec<Mount>,
+    /// The SELinux context of the new file systems among them.
+    pub mount_label: Option<String>,
     /// The nodes of /dev; none when the container brings a /dev of its own.
     pub dev: Option<Dev>,
     /// Mounts made read-only only at the end.
@@ -129,6 +131,8 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
+        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
         let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
@@ -139,6 +143,7 @@ impl Plan {
                 id_maps: (&uid_map, &gid_map),
                 cgroup_mount_point: &host.cgroup_mount,
                 cgroup: &cgroup.directory(&host.cgroup_mount),
+                label: &linux.mount_label,
             },
         )?;
         let nodes = devices::plan(&linux.devices)?;
@@ -154,6 +159,7 @@ impl Plan {
             keyring: keyring(request.keyring, &namespaces),
             rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
             mounts: mounts.all,
+            mount_label: (!linux.mount_label.is_empty()).then(|| linux.mount_label.clone()),
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
             readonly_at_the_end: mounts.readonly_at_the_end,
             masked_paths: linux.masked_paths.clone(),
@@ -161,7 +167,13 @@ impl Plan {
             hostname: (!spec.hostname.is_empty()).then(|| spec.hostname.clone()),
             domainname: (!spec.domainname.is_empty()).then(|| spec.domainname.clone()),
             sysctls: sysctl::plan(&linux.sysctl, &namespaces)?,
-            process: process::plan(spec.process.as_ref())?,
+            process: process::plan(
+                spec.process.as_ref(),
+                process::OfContainer {
+                    personality: linux.personality.as_ref(),
+                    memory_policy: linux.memory_policy.as_ref(),
+                },
+            )?,
             seccomp: match &linux.seccomp {
                 Some(profile) => seccomp::profile(profile)?,
                 None => None,
@@ -198,7 +210,7 @@ fn cgroup(
     host: &Host,
 ) -> Result<(Option<cgroup::systemd::Unit>, cgroup::Path)> {
     match request.cgroups {
-        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host))),
+        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host)?)),
         CgroupMaker::Systemd { root } => {
             let unit = systemd::unit(asked, request.id, annotations, host)?;
             let path = unit.cgroup(root);
@@ -208,12 +220,19 @@ fn cgroup(
 }
 
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
-fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
-    match asked {
+fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
+    refuse::null_byte("linux.cgroupsPath", asked)?;
+    let path = match asked {
         "" => cgroup::Path::beside(&host.own_cgroup, id),
         absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
         relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    };
+    if path == cgroup::Path::below_root("/") {
+        return Err(Error::refused(format!(
+            "linux.cgroupsPath: {asked:?} is the root of the tree, which can't be a container's cgroup"
+        )));
     }
+    Ok(path)
 }
 
 /// Which session keyring a container's processes have: with a user namespace its user is another than the caller.

@@ -195,6 +195,8 @@ impl Options {
             }
             Effect::SetSuper(flags) => self.super_block |= flags.bits(),
             Effect::ClearSuper(flags) => self.super_block &= !flags.bits(),
+            // As with mount(2)'s flags, of which `rbind` has one more: `bind` takes nothing back.
+            Effect::Bind(_) if self.bind == Some(Reach::Recursive) => {}
             Effect::Bind(reach) => self.bind = Some(reach),
             Effect::Propagate(flag, reach) => {
                 self.propagation.push(Propagation { flag: flag.bits(), reach });
@@ -230,6 +232,13 @@ mod tests {
         assert_eq!(parse(&["ro", "rw"]).attr.set, 0);
         assert_eq!(parse(&["rw", "ro"]).attr.set, RDONLY);
         assert_eq!(parse(&["noatime", "strictatime"]).attr.set, STRICTATIME);
+    }
+
+    #[test]
+    fn a_recursive_bind_stays_one() {
+        assert_eq!(parse(&["bind", "rbind"]).bind, Some(Reach::Recursive));
+        assert_eq!(parse(&["rbind", "bind"]).bind, Some(Reach::Recursive));
+        assert_eq!(parse(&["bind"]).bind, Some(Reach::One));
     }
 
     #[test]

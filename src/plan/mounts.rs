@@ -27,6 +27,8 @@ pub struct Surroundings<'a> {
     pub cgroup_mount_point: &'a Path,
     /// The container's cgroup, a directory of the host.
     pub cgroup: &'a Path,
+    /// The SELinux context of new file systems (`linux.mountLabel`); empty for none.
+    pub label: &'a str,
 }
 
 /// The mounts of a container.
@@ -78,7 +80,7 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     } else if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
         cgroup(&options, surroundings)
     } else {
-        What::Filesystem(filesystem(mount, &options)?)
+        What::Filesystem(filesystem(mount, &options, surroundings.label)?)
     };
     Ok(Mount { destination, what, recursive: options.recursive, propagation: options.propagation })
 }
@@ -171,34 +173,61 @@ fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {
     What::Cgroup { attr: MountAttr { clear: 0, ..options.attr }, view }
 }
 
-fn filesystem(mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
+fn filesystem(mount: &spec::Mount, options: &Options, label: &str) -> Result<Filesystem> {
     if mount.kind.is_empty() {
         return Err(Error::refused("type: is missing, and options name neither bind nor rbind"));
     }
-    filesystem_of_kind(&mount.kind, mount, options)
+    let mut filesystem = filesystem_of_kind(&mount.kind, mount, options)?;
+    if !label.is_empty() && !LABELLED_BY_POLICY.contains(&&*mount.kind) {
+        let value = Some(text(label, "linux.mountLabel")?);
+        filesystem.options.push(FsOption { key: c"context".to_owned(), value });
+    }
+    Ok(filesystem)
 }
+
+/// File systems whose labels the policy alone decides: they refuse the option `context`, or ignore it.
+const LABELLED_BY_POLICY: [&str; 3] = ["proc", "sysfs", "mqueue"];
 
 fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
     if options.copy_up == CopyUp::Yes && kind != "tmpfs" {
         return Err(Error::refused("options: tmpcopyup is for tmpfs only"));
     }
-    let data = options.data.iter().map(|option| fs_option(option)).collect::<Result<_>>()?;
+    let data = options.data.iter().flat_map(|options| separated(options));
     Ok(Filesystem {
         kind: text(kind, "type")?,
         source: text(&mount.source, "source")?,
-        options: data,
+        options: data.map(fs_option).collect::<Result<_>>()?,
         super_block: options.super_block,
         attr: options.attr,
         copy_up: options.copy_up,
     })
 }
 
+/// One option of the configuration may hold several, as mount(2) takes them in one text: a comma separates them unless
+/// it stands in quotes (SELinux) or behind a backslash (overlayfs).
+fn separated(options: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let separates = |character: char| {
+        let separates = character == ',' && !quoted && !escaped;
+        quoted ^= character == '"';
+        escaped = character == '\\' && !escaped;
+        separates
+    };
+    options.split(separates).filter(|option| !option.is_empty()).collect()
+}
+
+/// Quotes around a label's commas are for mount(2), where options stand in one text.
 fn fs_option(option: &str) -> Result<FsOption> {
     let (key, value) = match option.split_once('=') {
-        Some((key, value)) => (key, Some(text(value, "options")?)),
+        Some((key, value)) => (key, Some(text(unquoted(key, value), "options")?)),
         None => (option, None),
     };
     Ok(FsOption { key: text(key, "options")?, value })
+}
+
+fn unquoted<'a>(key: &str, value: &'a str) -> &'a str {
+    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    quoted.filter(|_| key.ends_with("context")).unwrap_or(value)
 }
 
 fn text(value: &str, field: &str) -> Result<CString> {
@@ -212,4 +241,34 @@ pub fn known_options() -> Vec<&'static str> {
         .filter(|(_, effect)| !matches!(effect, Effect::IdMap(_)))
         .map(|(name, _)| *name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_options_in_one_text_are_separated() {
+        let table: [(&str, &[&str]); 6] = [
+            ("size=64k", &["size=64k"]),
+            (
+                "lowerdir=/a:/b,upperdir=/c,index=off",
+                &["lowerdir=/a:/b", "upperdir=/c", "index=off"],
+            ),
+            ("context=\"u:r:t:s0:c1,c2\",mode=755", &["context=\"u:r:t:s0:c1,c2\"", "mode=755"]),
+            (r"lowerdir=/with\,comma,ro", &[r"lowerdir=/with\,comma", "ro"]),
+            (r"a\\,b", &[r"a\\", "b"]),
+            (",,a,", &["a"]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(separated(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_loses_its_quotes_and_nothing_else_does() {
+        let value = |option: &str| fs_option(option).unwrap().value.unwrap();
+        assert_eq!(value("context=\"u:r:t:s0:c1,c2\"").as_c_str(), c"u:r:t:s0:c1,c2");
+        assert_eq!(value("lowerdir=\"/a\"").as_c_str(), c"\"/a\"");
+    }
 }

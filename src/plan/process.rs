@@ -7,9 +7,10 @@ use crate::error::{Context, Error, Result};
 use crate::kernel::capabilities::{CapSet, Sets};
 use crate::kernel::credentials::User;
 use crate::kernel::limits::{Resource, Rlimit};
-use crate::kernel::scheduling::{IoPriority, NumberSet, Scheduler};
+use crate::kernel::scheduling::{IoPriority, MemoryPolicy, NumberSet, Personality, Scheduler};
 use crate::kernel::terminal::{Terminal, WindowSize};
 use crate::spec;
+use crate::spec::linux;
 use crate::spec::process as config;
 use crate::warning;
 
@@ -45,6 +46,10 @@ pub struct Process {
     pub scheduler: Option<Scheduler>,
     /// The I/O priority.
     pub io_priority: Option<IoPriority>,
+    /// The execution domain.
+    pub personality: Option<Personality>,
+    /// Where its memory comes from.
+    pub memory_policy: Option<MemoryPolicy>,
     /// Processors for `exec`.
     pub exec_affinity: ExecAffinity,
 }
@@ -58,8 +63,17 @@ pub struct ExecAffinity {
     pub last: Option<NumberSet>,
 }
 
-/// Plans `process`, which `start` (and so `create`) requires.
-pub fn plan(process: Option<&spec::Process>) -> Result<Process> {
+/// What `linux` says of every process of a container.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OfContainer<'a> {
+    /// `linux.personality`.
+    pub personality: Option<&'a linux::Personality>,
+    /// `linux.memoryPolicy`.
+    pub memory_policy: Option<&'a linux::MemoryPolicy>,
+}
+
+/// Plans `process`, which `start` (and so `create`) requires, in a container of which `linux` says these things.
+pub fn plan(process: Option<&spec::Process>, container: OfContainer<'_>) -> Result<Process> {
     let process =
         process.ok_or_else(|| Error::refused("process: process property must not be empty"))?;
     check_command(process)?;
@@ -77,6 +91,8 @@ pub fn plan(process: Option<&spec::Process>) -> Result<Process> {
         selinux_label: unless_empty(&process.selinux_label),
         scheduler: process.scheduler.as_ref().map(scheduling::scheduler).transpose()?,
         io_priority: process.io_priority.as_ref().map(scheduling::io_priority).transpose()?,
+        personality: container.personality.map(scheduling::personality).transpose()?,
+        memory_policy: container.memory_policy.map(scheduling::memory_policy).transpose()?,
         exec_affinity: exec_affinity(process.exec_cpu_affinity.as_ref())?,
     })
 }

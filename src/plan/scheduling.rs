@@ -106,7 +106,7 @@ pub(super) fn io_priority(priority: &config::IoPriority) -> Result<IoPriority> {
 }
 
 /// Plans `linux.memoryPolicy`.
-pub fn memory_policy(policy: &linux::MemoryPolicy) -> Result<MemoryPolicy> {
+pub(super) fn memory_policy(policy: &linux::MemoryPolicy) -> Result<MemoryPolicy> {
     let mut mode = look_up(&MEMORY_MODES, &policy.mode, "linux.memoryPolicy.mode")?;
     for (index, flag) in policy.flags.iter().enumerate() {
         mode |= look_up(&MEMORY_FLAGS, flag, &format!("linux.memoryPolicy.flags[{index}]"))?;
@@ -116,7 +116,7 @@ pub fn memory_policy(policy: &linux::MemoryPolicy) -> Result<MemoryPolicy> {
 }
 
 /// Plans `linux.personality`; the specification defines no flags, so they are passed over with a warning.
-pub fn personality(personality: &linux::Personality) -> Result<Personality> {
+pub(super) fn personality(personality: &linux::Personality) -> Result<Personality> {
     if !personality.flags.is_empty() {
         warning::warn("linux.personality.flags: ignored, none is supported");
     }

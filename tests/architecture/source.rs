@@ -93,7 +93,7 @@ impl Reader {
             syn::UseTree::Rename(name) => self.import(&with(&name.ident)),
             syn::UseTree::Glob(_) => self.import(prefix),
             syn::UseTree::Group(group) => {
-                group.items.iter().for_each(|item| self.use_tree(prefix, item))
+                group.items.iter().for_each(|item| self.use_tree(prefix, item));
             }
         }
     }

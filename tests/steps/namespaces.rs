@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
 
+use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
-use crate::support::{Container, Kind, kind, only_on};
+use crate::support::{Container, Kind, kind, only_on, skip};
 
 const SCRIPT: &str =
     "for n in cgroup ipc mnt net pid uts time user; do readlink /proc/self/ns/$n; done";
@@ -179,7 +181,7 @@ fn loopback_of_a_joined_network_is_left_alone() {
     if kind() != Kind::Etui && !only_on(&[Kind::Etui], "may set it up") {
         return;
     }
-    let namespace = std::process::Command::new("unshare").args(["--net", "sleep", "20"]).spawn();
+    let namespace = Command::new("unshare").args(["--net", "sleep", "20"]).spawn();
     let mut holder = namespace.unwrap();
     let path = format!("/proc/{}/ns/net", holder.id());
     crate::support::wait_for("the namespace", || {
@@ -203,4 +205,27 @@ fn the_cgroup_namespace_is_rooted_in_the_containers_cgroup() {
     );
     let pids = fs::read_to_string(container.cgroup().join("cgroup.procs")).unwrap();
     assert_eq!(pids.trim(), container.pid().to_string());
+}
+
+/// A network device of the machine moves in, under another name. The machine is a network namespace of this test's thread.
+#[test]
+fn network_devices_move_in() {
+    let features = Container::new().verb(&["features"]).ok().json();
+    if features["linux"]["netDevices"]["enabled"] != true {
+        return skip("this runtime moves no network devices, by its features");
+    }
+    let mut container = Container::sh(
+        "ip -o link show eth7 | grep -o 'mtu 1400'; ip -o addr show eth7 | grep -o 'inet 10[^ ]*'",
+    );
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let ip = |arguments: &str| {
+        let status = Command::new("ip").args(arguments.split(' ')).status();
+        status.expect("ip, of iproute2").success()
+    };
+    if !ip("link add etui0 mtu 1400 type dummy") && !ip("link add etui0 mtu 1400 type veth") {
+        return skip("this kernel makes no network devices");
+    }
+    assert!(ip("addr add 10.9.8.7/24 dev etui0"));
+    container.set("/linux/netDevices", json!({ "etui0": { "name": "eth7" } }));
+    assert_eq!(container.run().ok().lines(), ["mtu 1400", "inet 10.9.8.7/24"]);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on};
+use crate::support::{Container, Kind, only_on, skip};
 
 const STATUS: &str = "grep -E '^(Cap|NoNewPrivs|SigBlk|SigIgn|SigCgt)' /proc/self/status";
 
@@ -189,6 +189,21 @@ fn has_its_resource_limits() {
     assert_eq!(container.run().ok().lines(), ["100", "200", "0"]);
 }
 
+/// Without CAP_SYS_RESOURCE, a process that is not root's any more is out of its parent's reach.
+#[test]
+fn a_user_has_its_resource_limits() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "an exec has the caller's") {
+        return;
+    }
+    let mut container = Container::sh("ulimit -n; ulimit -Hn")
+        .with("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 100, "hard": 200 }]))
+        .with("/process/user", json!({ "uid": 1000, "gid": 1000 }));
+    assert_eq!(container.run().ok().lines(), ["100", "200"]);
+    container.set("/process/args", json!(["sleep", "1000"]));
+    container.up();
+    assert_eq!(container.exec_sh(&[], "ulimit -n; ulimit -Hn").ok().lines(), ["100", "200"]);
+}
+
 #[test]
 fn an_exec_has_the_containers_resource_limits() {
     if !only_on(&[Kind::Etui, Kind::Runc], "it has the caller's") {
@@ -219,6 +234,21 @@ fn has_its_personality() {
     let container =
         Container::sh("uname -m").with("/linux/personality", json!({ "domain": "LINUX32" }));
     assert_eq!(container.run().ok().text(), "i686");
+}
+
+#[test]
+fn has_its_memory_policy() {
+    if !only_on(&[Kind::Etui], "newer releases have it") {
+        return;
+    }
+    if !std::path::Path::new("/proc/self/numa_maps").exists() {
+        return skip("this kernel knows no memory policies");
+    }
+    let policy = json!({ "mode": "MPOL_BIND", "nodes": "0" });
+    let container =
+        Container::sh("head -1 /proc/self/numa_maps").with("/linux/memoryPolicy", policy);
+    let maps = container.run().ok();
+    assert!(maps.stdout.contains(" bind:0 "), "{maps:#?}");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn call_mount_2(filesystem: &Filesystem, target: BorrowedFd<'_>, flags: MsFlags)
         data.extend_from_slice(option.key.as_bytes());
         if let Some(value) = &option.value {
             data.push(b'=');
-            data.extend_from_slice(value.as_bytes());
+            push_value(&mut data, &option.key, value);
         }
     }
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
@@ -209,6 +209,12 @@ fn call_mount_2(filesystem: &Filesystem, target: BorrowedFd<'_>, flags: MsFlags)
     .call(|| {
         format!("mount({:?}, {flags:?}, {:?})", filesystem.kind, String::from_utf8_lossy(&data))
     })
+}
+
+/// The categories of a label have commas among them, which separate options unless they are quoted.
+fn push_value(data: &mut Vec<u8>, key: &CStr, value: &CStr) {
+    let quote: &[u8] = if key.to_bytes().ends_with(b"context") { b"\"" } else { b"" };
+    data.extend_from_slice(&[quote, value.to_bytes(), quote].concat());
 }
 
 fn mount_2_flags(filesystem: &Filesystem) -> MsFlags {

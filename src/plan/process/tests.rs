@@ -8,7 +8,7 @@ fn planned(changes: &Value) -> Result<Process> {
     let mut process = json!({"cwd": "/", "args": ["true"]});
     process.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let process: spec::Process = serde_json::from_value(process).unwrap();
-    plan(Some(&process))
+    plan(Some(&process), OfContainer::default())
 }
 
 #[test]
@@ -50,7 +50,10 @@ fn refusals_name_the_field() {
         let error = planned(changes).expect_err(expected).to_string();
         assert!(error.starts_with(expected), "{changes}: {error}");
     }
-    assert_eq!(plan(None).unwrap_err().to_string(), "process: process property must not be empty");
+    assert_eq!(
+        plan(None, OfContainer::default()).unwrap_err().to_string(),
+        "process: process property must not be empty"
+    );
 }
 
 #[test]

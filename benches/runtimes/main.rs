@@ -1,0 +1,140 @@
+//! How fast etui is, beside other runtimes and the floor (`benches/floor`): `make bench`, as root.
+//!
+//! Everything runs in one private mount namespace with a cgroup2 tree of its own on /sys/fs/cgroup and the state on a
+//! tmpfs, as on an ordinary host. The programs take turns, so that whatever else the machine does hits all alike.
+//!
+//! ```text
+//! make bench ARGS="--runs 30 --tree DIR --runtime PATH --write"
+//!   --runs N        how often each is measured (30)
+//!   --tree DIR      a root tree whose crun and runc are measured, with its libraries, instead of the host's
+//!   --runtime PATH  one more runtime
+//!   --only          nothing but etui and what --runtime names
+//!   --scale         also: many containers, many mounts, large configurations
+//!   --write         writes docs/performance.md and docs/performance.svg
+//! ```
+
+mod bundles;
+mod facts;
+mod figures;
+mod measure;
+mod report;
+mod scale;
+mod view;
+mod works;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+type Error = Box<dyn std::error::Error>;
+type Result<T> = std::result::Result<T, Error>;
+
+/// A program that is measured.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// Its column in the table.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Options {
+    runs: usize,
+    tree: Option<PathBuf>,
+    runtimes: Vec<PathBuf>,
+    only: bool,
+    scale: bool,
+    write: bool,
+}
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == measure::UNDER_WATCH).is_some() {
+        return measure::watch(&words.collect::<Vec<_>>());
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err("containers, cgroups and mounts are made: run it as root".into());
+    }
+    if words.next_if(|word| word == view::INSIDE).is_none() {
+        std::process::exit(view::run_inside()?);
+    }
+    let options = read_options(words)?;
+    let scratch = view::furnish()?;
+    let floor = build_floor(&scratch)?;
+    options.tree.as_deref().map_or(Ok(()), view::use_libraries_of)?;
+    let runtimes = find_runtimes(&options)?;
+    let rig = works::Rig::new(&scratch, floor, runtimes)?;
+    let mut report = report::Report::new(&rig);
+    report.works = works::measure_all(&rig, options.runs)?;
+    report.facts = facts::gather(&rig)?;
+    if options.scale {
+        report.scale = scale::measure(&rig)?;
+    }
+    print!("{}", report.markdown());
+    if options.write {
+        report.write(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    }
+    Ok(())
+}
+
+fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options {
+        runs: 30,
+        tree: None,
+        runtimes: Vec::new(),
+        only: false,
+        scale: false,
+        write: false,
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--runs" => options.runs = value()?.parse()?,
+            "--tree" => options.tree = Some(value()?.into()),
+            "--runtime" => options.runtimes.push(value()?.into()),
+            "--only" => options.only = true,
+            "--scale" => options.scale = true,
+            "--write" => options.write = true,
+            // What `cargo bench` adds.
+            "--bench" => {}
+            _ => return Err(format!("unknown option {word}").into()),
+        }
+    }
+    Ok(options)
+}
+
+fn build_floor(scratch: &Path) -> Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor/floor.c");
+    let program = scratch.join("floor");
+    let built =
+        Command::new("cc").args(["-O2", "-static", "-o"]).arg(&program).arg(source).status()?;
+    match built.success() {
+        true => Ok(program),
+        false => Err("the floor program does not build: is there a C compiler".into()),
+    }
+}
+
+/// etui first, crun second: ratios are to these two.
+fn find_runtimes(options: &Options) -> Result<Vec<Runtime>> {
+    let mut runtimes =
+        vec![Runtime { name: "etui".into(), path: env!("CARGO_BIN_EXE_etui").into() }];
+    for (name, places) in [
+        ("crun", &["usr/bin/crun", "usr/local/bin/crun"][..]),
+        ("runc", &["usr/bin/runc", "usr/sbin/runc", "usr/local/sbin/runc"]),
+        ("youki", &["usr/bin/youki", "usr/local/bin/youki"]),
+    ] {
+        if options.only {
+            break;
+        }
+        let roots = options.tree.as_deref().into_iter().chain([Path::new("/")]);
+        let found = roots.flat_map(|root| places.iter().map(|place| root.join(place)));
+        if let Some(path) = found.into_iter().find(|path| path.exists()) {
+            runtimes.push(Runtime { name: name.into(), path });
+        }
+    }
+    for path in &options.runtimes {
+        let name = path.file_name().ok_or("--runtime names no file")?.to_string_lossy().into();
+        runtimes.push(Runtime { name, path: std::path::absolute(path)? });
+    }
+    Ok(runtimes)
+}

@@ -1,0 +1,107 @@
+//! Running a command, and what it took: time, memory, system calls.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::Result;
+
+/// The word by which this program calls itself to watch one command: only the memory of all children together can be
+/// asked for, so each command gets a parent of its own.
+pub const UNDER_WATCH: &str = "--under-watch";
+
+/// Runs `program` with `arguments` to its successful end; answers how long that took.
+pub fn time<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> Result<Duration> {
+    let start = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let status = child.wait()?;
+    let took = start.elapsed();
+    match status.success() {
+        true => Ok(took),
+        false => Err(failure(program, arguments).into()),
+    }
+}
+
+fn failure<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> String {
+    let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+    format!("{} {} failed", program.display(), words.join(" "))
+}
+
+/// What a command used, its children that it waited for included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// The largest resident size of one process, in KiB.
+    pub resident: i64,
+    /// Processor time, in microseconds.
+    pub processor: i64,
+    /// Page faults that needed no disk.
+    pub faults: i64,
+}
+
+/// What `program` with `arguments` uses.
+pub fn usage<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> Result<Usage> {
+    let output = Command::new(std::env::current_exe()?)
+        .arg(UNDER_WATCH)
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let numbers: Vec<i64> =
+        text.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
+    match numbers[..] {
+        [resident, processor, faults] => Ok(Usage { resident, processor, faults }),
+        _ => Err(failure(program, arguments).into()),
+    }
+}
+
+/// The other side of [`usage`].
+pub fn watch(command: &[String]) -> Result<()> {
+    let (program, arguments) = command.split_first().ok_or("nothing to watch")?;
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(failure(Path::new(program), arguments).into());
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let time = usage.user_time() + usage.system_time();
+    let microseconds = time.tv_sec() * 1_000_000 + time.tv_usec();
+    println!("{} {microseconds} {}", usage.max_rss(), usage.minor_page_faults());
+    Ok(())
+}
+
+/// How many system calls `program` with `arguments` and all its children make; none without strace(1).
+pub fn system_calls<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    scratch: &Path,
+) -> Result<Option<u64>> {
+    let counts = scratch.join("strace");
+    let run = Command::new("strace")
+        .args(["-f", "-c", "-o"])
+        .arg(&counts)
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let Ok(_) = run else { return Ok(None) };
+    let mut text = String::new();
+    fs::File::open(counts)?.read_to_string(&mut text)?;
+    let total = text.lines().find(|line| line.trim_end().ends_with(" total"));
+    Ok(total.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()))
+}

@@ -1,0 +1,94 @@
+//! What must not grow: the time of `run` beside many containers, with many mounts, of a large configuration.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::figures::Figure;
+use crate::works::Rig;
+use crate::{Result, Runtime, bundles};
+
+const RUNS: usize = 11;
+
+/// One row: what surrounds it, and what each runtime takes.
+pub type Row = (String, Vec<Option<Figure>>);
+
+/// Every row.
+pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for held in [0, 10, 100, 1000] {
+        rows.push((format!("run beside {held} containers"), beside(rig, held)));
+    }
+    rows.push(("8 creates at once".into(), each(rig, |runtime| at_once(rig, runtime, 8))));
+    let mut config = bundles::default(&rig.scratch, &rig.runtimes[0].path, &rig.root, &["true"])?;
+    let mounts = config["mounts"].as_array_mut().ok_or("no mounts")?;
+    for number in 0..200 {
+        mounts.push(json!({"destination": format!("/tmp/{number}"), "type": "bind",
+            "source": "/dev/null", "options": ["bind", "ro"]}));
+    }
+    rows.push(("run with 200 more mounts".into(), with(rig, &config)?));
+    let mut config = bundles::default(&rig.scratch, &rig.runtimes[0].path, &rig.root, &["true"])?;
+    let notes = (0..1000).map(|number| (format!("note.{number}"), json!("x".repeat(1000))));
+    config["annotations"] = notes.collect();
+    rows.push(("run of a configuration of 1 MB".into(), with(rig, &config)?));
+    Ok(rows)
+}
+
+fn each(rig: &Rig, act: impl Fn(&Runtime) -> Result<Duration>) -> Vec<Option<Figure>> {
+    let one = |runtime| {
+        let times: Result<Vec<_>> = (0..RUNS).map(|_| act(runtime)).collect();
+        times.ok().map(Figure::of)
+    };
+    rig.runtimes.iter().map(one).collect()
+}
+
+fn with(rig: &Rig, config: &serde_json::Value) -> Result<Vec<Option<Figure>>> {
+    let directory = rig.scratch.join("scale");
+    let bundle = bundles::write(&directory, config)?.display().to_string();
+    let figures = each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]));
+    fs::remove_dir_all(directory)?;
+    Ok(figures)
+}
+
+fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
+    let bundle = rig.default.display().to_string();
+    let one = |runtime: &Runtime| {
+        let names: Vec<String> = (0..held).map(|number| format!("@held{number}")).collect();
+        for name in &names {
+            let docker = rig.docker(runtime, name.trim_start_matches('@'))?;
+            rig.verb(runtime, &["create", "--bundle", &docker, name])?;
+        }
+        let run = || rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]);
+        let times: Result<Vec<_>> = (0..RUNS).map(|_| run()).collect();
+        for name in &names {
+            rig.verb(runtime, &["delete", "--force", name])?;
+        }
+        times.map(Figure::of)
+    };
+    rig.runtimes.iter().map(|runtime| one(runtime).ok()).collect()
+}
+
+fn at_once(rig: &Rig, runtime: &Runtime, count: usize) -> Result<Duration> {
+    let names: Vec<String> = (0..count).map(|number| format!("@once{number}")).collect();
+    let calls: Result<Vec<_>> = (names.iter())
+        .map(|name| {
+            let docker = rig.docker(runtime, name.trim_start_matches('@'))?;
+            Ok(rig.words(runtime, &["create", "--bundle", &docker, name]))
+        })
+        .collect();
+    let calls = calls?;
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let creating: Vec<_> = (calls.iter())
+            .map(|words| scope.spawn(|| crate::measure::time(&runtime.path, words).is_ok()))
+            .collect();
+        let created = creating.into_iter().all(|thread| thread.join().unwrap_or(false));
+        if created { Ok(()) } else { Err("a create failed") }
+    })?;
+    let took = start.elapsed();
+    for name in &names {
+        rig.verb(runtime, &["delete", "--force", name])?;
+    }
+    Ok(took)
+}

@@ -1,0 +1,94 @@
+# Sourced by the test scripts of engines, after lib.sh whose checks it takes over: here a check is a
+# function of several steps, and shows whose fault a failure is.
+#
+#   check "a feature" function      runs the function in a shell of its own that stops at the first
+#                                   failing command; prints `ok - a feature` or `not ok - a feature`
+#   skip "a feature" "a reason"     prints `skip - a feature: a reason`
+#   engine "a name, a version"      names the engine that the checks from here on are about
+#
+# $RUNTIME names the runtime under test, $ONLY (a pattern) the checks to make. A check that fails on
+# etui is made again with $PEER (runc): what fails there at the same step is the engine's or the lab's
+# doing, and becomes a skip that says so. A script whose checks leave something behind when they fail
+# defines `clean_up`.
+
+set +u
+export ETUI=${ETUI:-/job/bin/etui}
+export RUNTIME=${RUNTIME:-etui}
+export PEER=${PEER:-runc}
+CHECK_SECONDS=${CHECK_SECONDS:-60}
+
+engine() { echo "# engine $1"; }
+
+clean_up() { :; }
+
+# One feature on one runtime, its trace to a file. Functions are handed over as text, so that
+# `timeout` can end a hung one together with what it started.
+attempt() {
+    RUNTIME=$1 timeout -k 5 "$CHECK_SECONDS" bash -c "$(declare -f); set -ex; $2" \
+        >"/tmp/check.$1" 2>&1 </dev/null
+}
+
+# The command at which an attempt stopped, in the same words for every runtime.
+failed_step() {
+    grep '^+ ' "/tmp/check.$1" | grep -v 'SECONDS\|sleep\|return\|echo\|local\|shift' | tail -1 |
+        sed "s#/job/bin/etui#R#g; s#/usr/sbin/runc#R#g; s/$1/R/g; s/[0-9]*//g"
+}
+last_words() { grep -v '^+\|^$\|--help' "/tmp/check.$1" | tail -1 | tr -d '\r' | cut -c1-160; }
+
+check() {
+    [[ $1 =~ ${ONLY:-} ]] || return 0
+    if attempt "$RUNTIME" "$2"; then
+        echo "ok - $1"
+        return
+    fi
+    tail -25 "/tmp/check.$RUNTIME" | sed "s/^/# $RUNTIME: /"
+    clean_up >/dev/null 2>&1
+    if [ "$RUNTIME" = etui ] && ! attempt "$PEER" "$2"; then
+        tail -8 "/tmp/check.$PEER" | sed "s/^/# $PEER: /"
+        clean_up >/dev/null 2>&1
+        if [ "$(failed_step etui)" = "$(failed_step "$PEER")" ]; then
+            echo "skip - $1: fails on $PEER too: $(last_words "$PEER")"
+            return
+        fi
+    fi
+    echo "not ok - $1"
+}
+
+skip() {
+    [[ $1 =~ ${ONLY:-} ]] || return 0
+    echo "skip - $1: $2"
+}
+
+# expect WANTED COMMAND...: the command's output is exactly that.
+expect() {
+    local wanted=$1 got
+    shift
+    got=$("$@")
+    [[ $got == "$wanted" ]] || { echo "wanted: $wanted"; echo "got: $got"; return 1; }
+}
+
+# expect_status N COMMAND...: the command ends with that status.
+expect_status() {
+    local wanted=$1 got=0
+    shift
+    "$@" || got=$?
+    [[ $got == "$wanted" ]] || { echo "wanted status $wanted, got $got"; return 1; }
+}
+
+# eventually SECONDS COMMAND...: the command succeeds before that many seconds are over.
+eventually() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || { echo "not within the time: $*"; return 1; }
+        sleep 0.2
+    done
+}
+
+# A root file system of one static busybox, at the directory given.
+busybox_root() {
+    make_root "$1"
+    printf 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:alice:/tmp:/bin/sh\n' >"$1/etc/passwd"
+    printf 'root:x:0:\nalice:x:1000:\n' >"$1/etc/group"
+    chmod 1777 "$1/tmp"
+}
