@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::cgroup as container_cgroup;
-use super::{Global, notify_socket, pid_file, socket_activation, sockets};
+use super::{
+    Global, cgroup as container_cgroup, notify_socket, pid_file, socket_activation, sockets,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
@@ -130,9 +131,6 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     cgroup::limits::apply(home.directory(), &plan.limits)?;
     cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    if let Some(owner) = plan.cgroup_owner {
-        home.directory().delegate(owner)?;
-    }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;

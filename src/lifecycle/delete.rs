@@ -1,6 +1,7 @@
 //! The verb `delete`.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -16,6 +17,9 @@ use crate::warning::warn;
 
 /// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a systemd that we can't reach may take to see that a cgroup is empty.
+const SYSTEMD_SEES_BY_THEN: Duration = Duration::from_secs(1);
 
 /// What may be deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,7 +69,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;
     if let Some(path) = record.cgroup_path() {
         empty_cgroup(path)
-            .and_then(|()| stop_unit(record))
+            .and_then(|()| stop_unit(record, path))
             .and_then(|()| removal::remove(path, PATIENCE))
             .context("remove the cgroup")?;
     }
@@ -90,8 +94,8 @@ fn kill_init(record: &Record) -> Result<()> {
     }
 }
 
-/// A unit is systemd's to remove. Where no systemd answers any more, the cgroup is all that is left of it.
-fn stop_unit(record: &Record) -> Result<()> {
+/// A unit is systemd's to remove.
+fn stop_unit(record: &Record, path: &Path) -> Result<()> {
     if record.systemd_unit.is_empty() {
         return Ok(());
     }
@@ -99,13 +103,23 @@ fn stop_unit(record: &Record) -> Result<()> {
         Ok(mut systemd) => systemd.stop(&record.systemd_unit),
         Err(error) => {
             warn(format!("{} is not stopped: {error}", record.systemd_unit));
+            wait_until_gone(path);
             Ok(())
         }
     }
 }
 
+/// A systemd that we can't reach may be there all the same: it sees that the cgroup is empty, and removes it with the
+/// unit. It would not see us remove it.
+fn wait_until_gone(cgroup: &Path) {
+    let deadline = Instant::now() + SYSTEMD_SEES_BY_THEN;
+    while cgroup.exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A container without a pid namespace may have left processes behind; so may `exec`.
-fn empty_cgroup(path: &std::path::Path) -> Result<()> {
+fn empty_cgroup(path: &Path) -> Result<()> {
     match Directory::open(path) {
         Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),

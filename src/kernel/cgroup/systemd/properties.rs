@@ -3,8 +3,8 @@
 
 use super::unit::Property;
 use super::value::Value;
+use crate::kernel::cgroup::DeviceFilter;
 use crate::kernel::cgroup::device_rules::{DeviceKind, DeviceRule, Devices};
-use crate::kernel::cgroup::devices::DeviceFilter;
 use crate::kernel::cgroup::limits::{Limits, Otherwise, Write};
 
 /// "No limit", in numbers of any unit.
@@ -128,7 +128,8 @@ fn allow(rule: &DeviceRule) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::cgroup::devices::{Access, Verdict, WithoutRights};
+    use crate::kernel::cgroup::device_rules::{Access, Verdict};
+    use crate::kernel::cgroup::devices::WithoutRights;
 
     fn of(file: &str, text: &str) -> Vec<(String, Value)> {
         let limits = Limits(vec![Write::new("field", file, text)]);
