@@ -14,6 +14,8 @@ mod hooks;
 mod mounts;
 #[path = "steps/namespaces.rs"]
 mod namespaces;
+#[path = "steps/notify.rs"]
+mod notify;
 #[path = "steps/process.rs"]
 mod process;
 #[path = "steps/terminals.rs"]

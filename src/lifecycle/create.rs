@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupManager, Global, pid_file, socket_activation, sockets};
+use super::{CgroupManager, Global, notify_socket, pid_file, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{self, cgroupfs};
@@ -94,12 +94,20 @@ pub(super) fn make<'a>(
     let mut plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     plan.process.env.extend(sockets.environment);
+    let store = Store::new(&global.root);
+    let notify = notify_socket::asked();
+    if notify.is_some() {
+        notify_socket::plan(&mut plan, &store.directory(&options.id)?);
+    }
     let passed_on = options.preserve_fds + sockets.count;
     refuse(global, options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
 
     let mut record = provisional_record(&plan, bundle, &host, options);
-    let reservation = Store::new(&global.root).reserve(&record)?;
+    let reservation = store.reserve(&record)?;
+    if notify.is_some() {
+        notify_socket::make_directory(reservation.directory())?;
+    }
     let cgroup =
         cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
     let gate = match waits {

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
+use super::foreground::Company;
 use super::{Attachment, Global, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
@@ -121,7 +122,10 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let (pid, process) = process.release();
     match options.attachment {
         Attachment::Detached => Ok(0),
-        Attachment::Foreground => foreground::stay_with(pid, &process, terminal, &signals),
+        Attachment::Foreground => {
+            let company = Company { terminal, notifications: None, signals: &signals };
+            foreground::stay_with(pid, &process, company)
+        }
     }
 }
 

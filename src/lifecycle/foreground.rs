@@ -8,23 +8,35 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
+use super::notify_socket;
 use crate::error::{Error, Result};
 use crate::kernel::process::Pidfd;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
 
+/// What is done for a process while we wait for it.
+#[derive(Debug)]
+pub(super) struct Company<'a> {
+    /// Its terminal is relayed,
+    pub terminal: Option<Relay>,
+    /// what it says of itself is passed on,
+    pub notifications: Option<notify_socket::Relay>,
+    /// and so are the signals that reach us.
+    pub signals: &'a Signals,
+}
+
 /// Waits for `process` (our child, of this `pid`) to end; its exit code, or 128 plus the signal that killed it.
-pub(super) fn stay_with(
-    pid: i32,
-    process: &Pidfd,
-    mut terminal: Option<Relay>,
-    signals: &Signals,
-) -> Result<i32> {
+pub(super) fn stay_with(pid: i32, process: &Pidfd, company: Company<'_>) -> Result<i32> {
+    let Company { mut terminal, notifications, signals } = company;
     loop {
         let mut fds = vec![
             PollFd::new(process.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
+        let notified = notifications.as_ref().map(|relay| {
+            fds.push(PollFd::new(relay.as_fd(), PollFlags::POLLIN));
+            (relay, fds.len() - 1)
+        });
         if let Some(relay) = &terminal {
             fds.extend(relay.poll_fds());
         }
@@ -33,6 +45,11 @@ pub(super) fn stay_with(
             Err(errno) => return Err(Error::call("poll(process)", errno)),
         }
         let ended = fds[0].any() == Some(true);
+        if let Some((relay, position)) = notified
+            && fds[position].any() == Some(true)
+        {
+            relay.pass_on();
+        }
         while let Some(signal) = signals.next()? {
             pass_on(signal, pid, process, terminal.as_ref())?;
         }

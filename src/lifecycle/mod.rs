@@ -11,6 +11,7 @@ mod foreground;
 mod hooks_outside;
 pub mod kill;
 pub mod list;
+mod notify_socket;
 pub mod pause;
 mod pid_file;
 pub mod ps;

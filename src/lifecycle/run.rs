@@ -1,7 +1,8 @@
 //! The verb `run`: create, start, and in the foreground wait and delete.
 
 use super::create::{self, Made, Terminal, Waits};
-use super::{Attachment, Global, delete, foreground, hooks_outside};
+use super::foreground::Company;
+use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
 use crate::error::Result;
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
@@ -53,9 +54,12 @@ fn run_detached(global: &Global, options: &Options) -> Result<()> {
     let signals = Signals::that_end_a_program()?;
     let made =
         create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
-    start(global, &made)?;
-    made.init.release();
-    Ok(())
+    let notifications = start(global, &made)?;
+    let (pid, process) = made.init.release();
+    match notifications {
+        Some(notifications) => notifications.relay_until_ready(pid, &process),
+        None => Ok(()),
+    }
 }
 
 fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
@@ -66,9 +70,10 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
     let mut made =
         create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
-    start(global, &made)?;
+    let notifications = start(global, &made)?;
     let (pid, process) = made.init.release();
-    let code = foreground::stay_with(pid, &process, terminal, &signals)?;
+    let company = Company { terminal, notifications, signals: &signals };
+    let code = foreground::stay_with(pid, &process, company)?;
     if options.afterwards == Afterwards::Delete {
         let store = Store::new(&global.root);
         delete::remove(&store, &store.load(&options.create.id)?)?;
@@ -77,13 +82,17 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
 }
 
 /// From here on the container is on record: what fails now removes it as `delete` would.
-fn start(global: &Global, made: &Made<'_>) -> Result<()> {
+fn start(global: &Global, made: &Made<'_>) -> Result<Option<notify_socket::Relay>> {
     let store = Store::new(&global.root);
     let record = store.load(&made.plan.id)?;
-    made.init.start(&made.cgroup).and_then(|()| hooks_outside::run_poststart(&record)).inspect_err(
-        |_| {
-            // The first failure is the one to tell; `delete --force` can remove what is left.
-            let _ = delete::remove(&store, &record);
-        },
-    )
+    let go = || {
+        let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
+        made.init.start(&made.cgroup)?;
+        hooks_outside::run_poststart(&record)?;
+        Ok(notifications)
+    };
+    go().inspect_err(|_| {
+        // The first failure is the one to tell; `delete --force` can remove what is left.
+        let _ = delete::remove(&store, &record);
+    })
 }

@@ -3,19 +3,28 @@
 use super::Global;
 use super::container::Container;
 use super::hooks_outside;
+use super::notify_socket::{self, Relay};
 use crate::error::{Error, Kind, Result};
 use crate::launch::start_gate;
 use crate::record::store::Store;
 use crate::spec::state::Status;
 
-/// Releases the container's process; returns once the user's program executes and the poststart hooks have run.
+/// Releases the container's process; returns once the user's program executes and the poststart hooks have run, and
+/// where a service manager waits for it to be ready, once it says so.
 pub fn start(global: &Global, id: &str) -> Result<()> {
-    let container = release(global, id)?;
-    hooks_outside::run_poststart(&container.record)
+    let (container, notifications) = release(global, id)?;
+    hooks_outside::run_poststart(&container.record)?;
+    let (Some(notifications), Some(init)) = (notifications, container.record.init()) else {
+        return Ok(());
+    };
+    match init.open()? {
+        Some(process) => notifications.relay_until_ready(init.pid, &process),
+        None => Ok(()),
+    }
 }
 
 /// Alone with the container; the hooks run later, for they may call us.
-fn release(global: &Global, id: &str) -> Result<Container> {
+fn release(global: &Global, id: &str) -> Result<(Container, Option<Relay>)> {
     let _lock = Store::new(&global.root).lock(id)?;
     let container = Container::load(global, id)?;
     match container.status()? {
@@ -28,6 +37,7 @@ fn release(global: &Global, id: &str) -> Result<Container> {
         Status::Running => return Err(Error::new("cannot start an already running container")),
         other => return Err(Error::new(format!("cannot start a container in the {other} state"))),
     }
+    let notifications = notify_socket::listen(&container.directory)?;
     start_gate::release(&container.directory)?;
-    Ok(container)
+    Ok((container, notifications))
 }

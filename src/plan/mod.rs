@@ -16,7 +16,7 @@ pub mod sysctl;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel;
 use crate::kernel::cgroup;
@@ -114,7 +114,9 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
-        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host);
+        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
+        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
             &spec.mounts,
@@ -183,12 +185,19 @@ impl Plan {
 }
 
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
-fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
-    match asked {
+fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
+    refuse::null_byte("linux.cgroupsPath", asked)?;
+    let path = match asked {
         "" => cgroup::Path::beside(&host.own_cgroup, id),
         absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
         relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    };
+    if path == cgroup::Path::below_root("/") {
+        return Err(Error::refused(format!(
+            "linux.cgroupsPath: {asked:?} is the root of the tree, which can't be a container's cgroup"
+        )));
     }
+    Ok(path)
 }
 
 /// Which session keyring a container's processes have: with a user namespace its user is another than the caller.

@@ -1,7 +1,9 @@
 //! Unix sockets: descriptors that travel with bytes (unix(7), `SCM_RIGHTS`), and addresses longer than `sun_path`.
 
+use std::ffi::OsStr;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -73,6 +75,17 @@ pub fn connect_to(path: &Path, kind: SockType) -> nix::Result<OwnedFd> {
         }
         Err(errno) => return Err(errno),
     }
+    Ok(socket)
+}
+
+/// Connects a new socket to `address`: a path, or a name without a file, written with `@` in front (sd_notify(3)).
+pub fn connect_to_address(address: &OsStr, kind: SockType) -> nix::Result<OwnedFd> {
+    let Some(name) = address.as_bytes().strip_prefix(b"@") else {
+        return connect_to(Path::new(address), kind);
+    };
+    let socket = new_socket(kind)?;
+    let address = UnixAddr::new_abstract(name)?;
+    retry(|| connect(socket.as_raw_fd(), &address))?;
     Ok(socket)
 }
 
