@@ -1,4 +1,8 @@
 //! Every refusal of `plan`: what is asked for, and the words, which begin with the field's path.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a table reads better with json!() than with &json!()"
+)]
 
 use std::path::Path;
 
@@ -46,13 +50,8 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
     let bundle = Path::new("/bundle");
-    let request = Request {
-        id: "web",
-        bundle,
-        switch,
-        keyring: Session::New,
-        cgroups: CgroupMaker::Ourselves,
-    };
+    let cgroups = CgroupMaker::Ourselves;
+    let request = Request { id: "web", bundle, switch, keyring: Session::New, cgroups };
     let error = Plan::new(&request, &spec, host).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();
