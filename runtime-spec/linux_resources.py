@@ -154,6 +154,7 @@ def check_before_update(c):
 @statement("CPU", "A positive quota is not smaller than burst; where it is, the runtime or the kernel refuses it",
            wrong=Edited("drops the burst", lambda config: put(config, "linux.resources.cpu.burst", ...)))
 def quota_below_burst(c):
+    needs(c, "cpu")
     c.set("linux.resources.cpu", {"quota": 10000, "period": 100000, "burst": 20000}).assert_refused()
 
 
@@ -177,7 +178,16 @@ def rdma_without_limit(c):
     c.set("linux.resources.rdma", {"mlx5_1": {}}).assert_refused()
 
 
-@statement("Unified", "The controllers that unified needs are enabled for the cgroup", wrong=Edited("passes over unified", no_resources))
+def disable(wrapper):
+    """What the runtime enabled above the container's cgroup is disabled again."""
+    done = wrapper.real()
+    above = (CGROUPS / wrapper.config()["linux"]["cgroupsPath"][1:]).parent / "cgroup.subtree_control"
+    above.write_text(" ".join(f"-{name}" for name in above.read_text().split()))
+    return done
+
+
+@statement("Unified", "The controllers that unified needs are enabled for the cgroup",
+           wrong=Acts("leaves them disabled", disable, ("create",)))
 def unified_enables_controllers(c):
     controller, file, value, _ = any_controller(c)
     c.set("linux.cgroupsPath", f"/{c.id}/below").set("linux.resources.unified", {file: value}).create().ok()
