@@ -16,7 +16,7 @@ use etui::kernel::seccomp::{self, Arch, Filter, Profile};
 use etui::launch::channel::Channel;
 use etui::launch::messages::{ToInit, ToParent};
 use etui::plan::process::OfContainer;
-use etui::plan::{self, Plan, Request};
+use etui::plan::{self, CgroupMaker, Plan, Request};
 use etui::record::Record;
 use etui::spec::bundle::parse;
 use etui::spec::{Process, Seccomp, Spec};
@@ -31,6 +31,7 @@ pub fn config(data: &[u8]) {
             bundle: Path::new("/bundle"),
             switch: Switch::Pivot,
             keyring: Session::New,
+            cgroups: CgroupMaker::Ourselves,
         };
         let Some(plan) = told_in_a_line(Plan::new(&request, &spec, &host)) else { continue };
         assert!(!plan.process.args.is_empty() && plan.process.cwd.is_absolute());
