@@ -95,7 +95,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
     match birth {
         Birth::Child => {
             drop(ours);
@@ -106,7 +106,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, cradle.cgroup)?;
+            newborn.place(birthplace, |pid| cradle.cgroup.add_process(pid))?;
             newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }

@@ -9,7 +9,7 @@ use super::messages::ToInit;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
-use crate::kernel::cgroup::Directory;
+use crate::kernel::cgroup::Home;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::procfs::Procfs;
@@ -24,9 +24,9 @@ const BY_CLONE: [Namespace; 4] =
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'c, 'a> {
+pub struct Cradle<'c, 'h, 'a> {
     /// Its cgroup.
-    pub cgroup: &'c Directory,
+    pub home: &'c mut Home<'h>,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -38,8 +38,8 @@ pub struct Cradle<'c, 'a> {
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
-pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { cgroup, gate, console_socket, preserve_fds, interrupts } = cradle;
+pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
+    let Cradle { home, gate, console_socket, preserve_fds, interrupts } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
@@ -50,7 +50,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
     }
 
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
-    let (birth, birthplace) = birth::clone(flags, &beforehand, cgroup)?;
+    let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
             drop(ours);
@@ -71,7 +71,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
     };
     drop(theirs);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts);
-    newborn.place(birthplace, cgroup)?;
+    newborn.place(birthplace, |pid| home.take_in(pid))?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)

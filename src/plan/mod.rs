@@ -1,5 +1,6 @@
 //! What we will do, as plain data: [`Plan::new`], pure. Knows no descriptor, no disk, no clock.
 
+pub mod cgroup_owner;
 pub mod devices;
 pub mod hooks;
 pub mod mount_options;
@@ -12,9 +13,12 @@ pub mod rootfs;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -41,6 +45,20 @@ pub struct Request<'a> {
     pub switch: Switch,
     /// Which session keyring init has.
     pub keyring: Session,
+    /// Who makes the cgroup.
+    pub cgroups: CgroupMaker<'a>,
+}
+
+/// Who makes the cgroup.
+#[derive(Debug, Clone, Copy)]
+pub enum CgroupMaker<'a> {
+    /// We do, by directories and files.
+    Ourselves,
+    /// systemd does, as a unit.
+    Systemd {
+        /// Its own cgroup, below which those of its units are.
+        root: &'a Path,
+    },
 }
 
 /// All that creating one container means.
@@ -86,8 +104,12 @@ pub struct Plan {
     pub seccomp: Option<kernel::seccomp::Profile>,
     /// Programs to run at points of the life cycle.
     pub hooks: hooks::Hooks,
+    /// The unit that the cgroup is, where systemd makes it.
+    pub unit: Option<cgroup::systemd::Unit>,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
+    /// To whom the cgroup is handed; none leaves it ours.
+    pub cgroup_owner: Option<Uid>,
     /// What the cgroup may use.
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
@@ -116,7 +138,7 @@ impl Plan {
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
         refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
         refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
-        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host)?;
+        let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
             &spec.mounts,
@@ -164,7 +186,11 @@ impl Plan {
             hooks: hooks::plan(spec.hooks.as_ref())?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
+            unit,
             cgroup,
+            cgroup_owner: (!host.is_rootless())
+                .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
+                .flatten(),
             namespaces,
             uid_map,
             gid_map,
@@ -180,6 +206,23 @@ impl Plan {
             pid,
             bundle: self.bundle.clone(),
             annotations: self.annotations.clone(),
+        }
+    }
+}
+
+/// Where the cgroup is, and what unit it is to systemd.
+fn cgroup(
+    request: &Request<'_>,
+    asked: &str,
+    annotations: &BTreeMap<String, String>,
+    host: &Host,
+) -> Result<(Option<cgroup::systemd::Unit>, cgroup::Path)> {
+    match request.cgroups {
+        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host)?)),
+        CgroupMaker::Systemd { root } => {
+            let unit = systemd::unit(asked, request.id, annotations, host)?;
+            let path = unit.cgroup(root);
+            Ok((Some(unit), path))
         }
     }
 }

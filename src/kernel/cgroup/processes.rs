@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::events::Waited;
 use super::{Directory, EventsFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::pidfd;
 
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
@@ -18,6 +18,16 @@ pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
+}
+
+/// Errs when there is a process in the cgroup or below.
+pub(super) fn must_be_none(cgroup: &Directory) -> Result<()> {
+    match processes(cgroup)?.len() {
+        0 => Ok(()),
+        found => {
+            Err(Error::new(format!("container's cgroup is not empty: {found} process(es) found")))
+        }
+    }
 }
 
 fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
