@@ -1,5 +1,6 @@
 //! What we will do, as plain data: [`Plan::new`], pure. Knows no descriptor, no disk, no clock.
 
+pub mod cgroup_owner;
 pub mod devices;
 pub mod hooks;
 pub mod mount_options;
@@ -16,6 +17,8 @@ pub mod systemd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -105,6 +108,8 @@ pub struct Plan {
     pub unit: Option<cgroup::systemd::Unit>,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
+    /// To whom the cgroup is handed; none leaves it ours.
+    pub cgroup_owner: Option<Uid>,
     /// What the cgroup may use.
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
@@ -183,6 +188,9 @@ impl Plan {
             device_filter: resources::device_filter(&linux, host)?,
             unit,
             cgroup,
+            cgroup_owner: (!host.is_rootless())
+                .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
+                .flatten(),
             namespaces,
             uid_map,
             gid_map,
