@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use etui::host::{Host, UserNamespace};
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::Switch;
-use etui::plan::{Plan, Request};
+use etui::plan::{CgroupMaker, Plan, Request};
 use etui::spec::Spec;
 use etui::spec::bundle;
 
@@ -51,7 +51,13 @@ fn read(name: &str) -> Spec {
 
 fn plan(spec: &Spec, host: &Host) -> Plan {
     let bundle = Path::new("/bundle");
-    let request = Request { id: "web", bundle, switch: Switch::Pivot, keyring: Session::New };
+    let request = Request {
+        id: "web",
+        bundle,
+        switch: Switch::Pivot,
+        keyring: Session::New,
+        cgroups: CgroupMaker::Ourselves,
+    };
     Plan::new(&request, spec, host).unwrap()
 }
 

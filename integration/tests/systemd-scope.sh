@@ -72,14 +72,14 @@ check "no unit is left" gone $unit
 check "nothing is left" nothing_left limits
 
 # Device rules: what may be opened stays so.
-configure '.linux.resources.devices = [ { "allow": false, "access": "rwm" }, { "allow": true, "type": "c", "major": 10, "minor": 183, "access": "rw" },
+configure '.linux.resources.devices = [ { "allow": false, "access": "rwm" }, { "allow": true, "type": "c", "major": 240, "minor": 77, "access": "rw" },
     { "allow": true, "type": "c", "major": 4, "access": "rw" }, { "allow": false, "type": "c", "major": 4, "minor": 1, "access": "r" } ]
     | .process.capabilities |= map_values(. + ["CAP_MKNOD"])'
 check "a container with device rules" up devices
 unit=etui-devices.scope
 expect "systemd has a strict policy" "strict" property $unit DevicePolicy
-allowed() { property $unit DeviceAllow | sort | grep -E '/dev/char/10:183|char-4' | paste -sd' '; }
-expect "systemd knows the rules" "/dev/char/10:183 rw char-4 rw" allowed
+allowed() { property $unit DeviceAllow | sort | grep -E '/dev/char/240:77|char-4' | paste -sd' '; }
+expect "systemd knows the rules" "/dev/char/240:77 rw char-4 rw" allowed
 # A node can be made; whether it opens is the filter's word: EPERM is "not permitted", no driver is ENXIO.
 opens() {
     etui exec devices sh -c "rm -f /dev/node; mknod /dev/node c $1 $2 || exit; (: </dev/node) 2>&1 | sed 's/.*: //'"
@@ -87,7 +87,7 @@ opens() {
 refused="Operation not permitted"
 for when in "at first" "after a reload"; do
     expect "the null device works $when" "" opens 1 3
-    expect "an allowed device is allowed $when" "No such device or address" opens 10 183
+    expect "an allowed device is allowed $when" "No such device or address" opens 240 77
     expect "a forbidden device is forbidden $when" "$refused" opens 1 1
     expect "an exception is one $when" "$refused" opens 4 1
     systemctl daemon-reload

@@ -6,7 +6,7 @@ use etui::error::Kind;
 use etui::host::Host;
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::Switch;
-use etui::plan::{Plan, Request};
+use etui::plan::{CgroupMaker, Plan, Request};
 use etui::spec::Spec;
 use serde_json::{Value, json};
 
@@ -46,7 +46,13 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
     let bundle = Path::new("/bundle");
-    let request = Request { id: "web", bundle, switch, keyring: Session::New };
+    let request = Request {
+        id: "web",
+        bundle,
+        switch,
+        keyring: Session::New,
+        cgroups: CgroupMaker::Ourselves,
+    };
     let error = Plan::new(&request, &spec, host).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();
