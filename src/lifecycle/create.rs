@@ -128,6 +128,7 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    parent::move_net_devices(&plan, &init)?;
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;

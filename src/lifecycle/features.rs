@@ -125,7 +125,7 @@ fn linux() -> Linux {
             flags: &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
         },
         mount_extensions: MountExtensions { idmap: KNOWN },
-        net_devices: Feature { enabled: false },
+        net_devices: KNOWN,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod hooks;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
+pub mod net_devices;
 pub mod process;
 pub mod refuse;
 pub mod resources;
@@ -25,6 +26,7 @@ use crate::kernel::id_maps::IdMap;
 use crate::kernel::keyring::{Searchers, Session};
 use crate::kernel::mounts::Mount;
 use crate::kernel::namespaces::{Namespace, Namespaces};
+use crate::kernel::net_devices::NetDevice;
 use crate::kernel::rootfs::{Rootfs, Switch};
 use crate::kernel::sysctl::Sysctl;
 use crate::spec::Spec;
@@ -88,6 +90,8 @@ pub struct Plan {
     pub hooks: hooks::Hooks,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
+    /// Interfaces of the host that move in.
+    pub net_devices: Vec<NetDevice>,
     /// What the cgroup may use.
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
@@ -160,6 +164,7 @@ impl Plan {
                 None => None,
             },
             hooks: hooks::plan(spec.hooks.as_ref())?,
+            net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
             cgroup,

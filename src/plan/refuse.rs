@@ -60,13 +60,8 @@ fn names_need_uts_namespace(spec: &Spec, namespaces: &Namespaces) -> Result<()> 
     Ok(())
 }
 
-/// config-linux.md, "Network Devices" and "IntelRdt": what `features` says etui can't do is not passed over in silence.
+/// config-linux.md, "IntelRdt": what `features` says etui can't do is not passed over in silence.
 fn known_to_features(linux: &Linux) -> Result<()> {
-    if let Some(name) = linux.net_devices.keys().next() {
-        return Err(Error::refused(format!(
-            "linux.netDevices.{name}: this version of etui moves no network devices"
-        )));
-    }
     if linux.intel_rdt.is_some() {
         return Err(Error::refused("linux.intelRdt: this version of etui makes no RDT groups"));
     }
