@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupManager, Global, notify_socket, pid_file, socket_activation, sockets};
+use super::{CgroupManager, Global, notify_socket, pid_file, rdt, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{self, cgroupfs};
 use crate::kernel::keyring::Session;
 use crate::kernel::process::Process;
+use crate::kernel::rdt::{NewGroups, mount_point};
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::{lsm, own_binary};
@@ -110,6 +111,7 @@ pub(super) fn make<'a>(
     }
     let cgroup =
         cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let gate = match waits {
         Waits::ForStart => Gate::make(reservation.directory())?,
         Waits::ForUs => Gate::Channel,
@@ -126,6 +128,9 @@ pub(super) fn make<'a>(
     )?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
+    if let Some(rdt) = &rdt {
+        rdt.add(init.pid())?;
+    }
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
     parent::move_net_devices(&plan, &init)?;
@@ -140,6 +145,7 @@ pub(super) fn make<'a>(
     init.commit()?;
     reservation.commit(&record)?;
     let cgroup = cgroup.commit();
+    rdt.map(NewGroups::commit);
     Ok(Made { init, cgroup, plan })
 }
 
@@ -166,6 +172,9 @@ fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -
         plan.process.selinux_label.as_deref(),
         plan.mount_label.as_deref(),
     )?;
+    if plan.rdt.is_some() {
+        mount_point()?;
+    }
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(
             "root.path: {} is not a directory",

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, cgroup, foreground, pid_file, sockets};
+use super::{Attachment, Global, cgroup, foreground, pid_file, rdt, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::Directory;
@@ -113,6 +113,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         interrupts: &signals,
     };
     let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
+    rdt::add(&container.record, process.pid())?;
     process.send_filter(filter::read(&container.directory)?)?;
     process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;

@@ -111,7 +111,7 @@ fn linux() -> Linux {
         seccomp: seccomp(),
         apparmor: KNOWN,
         selinux: KNOWN,
-        intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
+        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy {
             modes: &[
                 "MPOL_BIND",

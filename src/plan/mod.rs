@@ -7,6 +7,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
 pub mod process;
+pub mod rdt;
 pub mod refuse;
 pub mod resources;
 pub mod rootfs;
@@ -27,6 +28,7 @@ use crate::kernel::keyring::{Searchers, Session};
 use crate::kernel::mounts::Mount;
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::kernel::net_devices::NetDevice;
+use crate::kernel::rdt::Rdt;
 use crate::kernel::rootfs::{Rootfs, Switch};
 use crate::kernel::sysctl::Sysctl;
 use crate::spec::Spec;
@@ -92,6 +94,8 @@ pub struct Plan {
     pub cgroup: cgroup::Path,
     /// Interfaces of the host that move in.
     pub net_devices: Vec<NetDevice>,
+    /// Its share of caches and memory bandwidth.
+    pub rdt: Option<Rdt>,
     /// What the cgroup may use.
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
@@ -165,6 +169,7 @@ impl Plan {
             },
             hooks: hooks::plan(spec.hooks.as_ref())?,
             net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
+            rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
             cgroup,

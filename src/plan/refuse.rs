@@ -28,7 +28,6 @@ pub fn version(version: &str) -> Result<()> {
 pub fn contradictions(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<()> {
     needs_mount_namespace(namespaces)?;
     names_need_uts_namespace(spec, namespaces)?;
-    known_to_features(linux)?;
     id_maps_fit_user_namespace(linux, namespaces)
 }
 
@@ -56,14 +55,6 @@ fn names_need_uts_namespace(spec: &Spec, namespaces: &Namespaces) -> Result<()> 
             ))
             .hint("add {\"type\": \"uts\"} to linux.namespaces"));
         }
-    }
-    Ok(())
-}
-
-/// config-linux.md, "IntelRdt": what `features` says etui can't do is not passed over in silence.
-fn known_to_features(linux: &Linux) -> Result<()> {
-    if linux.intel_rdt.is_some() {
-        return Err(Error::refused("linux.intelRdt: this version of etui makes no RDT groups"));
     }
     Ok(())
 }

@@ -345,3 +345,19 @@ fn is_not_dumpable_by_accident() {
         .with("/process/user", json!({ "uid": 1000, "gid": 1000 }));
     assert_eq!(container.run().ok().text(), "1000");
 }
+
+#[test]
+fn rdt_groups_are_refused_where_the_machine_has_none() {
+    if !only_on(&[Kind::Etui], "runc passes over them") {
+        return;
+    }
+    if fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - resctrl ") {
+        return crate::support::skip("this machine has resctrl");
+    }
+    let container = Container::sleeping();
+    container.up();
+    container.verb(&["update", "--l3-cache-schema", "L3:0=f", &container.id]).says("not found");
+    let container = Container::new().with("/linux/intelRdt", json!({ "closID": "gold" }));
+    container.run().exits(1).says("linux.intelRdt: Intel RDT resctrl mount point not found");
+    container.assert_nothing_left();
+}
