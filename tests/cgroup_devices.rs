@@ -1,8 +1,7 @@
 //! The device filter: the emitted program, run by a small interpreter, against the plain meaning of the rules.
 
-use etui::kernel::cgroup::devices::{
-    Access, DeviceFilter, DeviceKind, DeviceRule, Devices, Verdict, WithoutRights,
-};
+use etui::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
+use etui::kernel::cgroup::devices::{DeviceFilter, WithoutRights};
 use etui::sys::bpf::Instruction;
 use proptest::prelude::*;
 

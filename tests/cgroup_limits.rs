@@ -9,7 +9,9 @@ use etui::spec::Resources;
 use etui::spec::bundle::parse;
 
 /// Controller, document, and the files with the text they then begin with.
-const CASES: &[(&str, &str, &[(&str, &str)])] = &[
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CASES: &[Case] = &[
     (
         "cpu",
         r#"{"cpu":{"shares":2048,"quota":20000,"period":50000,"burst":10000}}"#,

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use etui::error::{Kind, Result};
 use etui::host::Host;
-use etui::kernel::cgroup::devices::{
-    self, Access, DeviceFilter, DeviceKind, DeviceRule, Devices, Verdict, WithoutRights,
-};
+use etui::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
+use etui::kernel::cgroup::devices::{self, DeviceFilter, WithoutRights};
 use etui::kernel::cgroup::limits::{self, Write as Limit};
 use etui::kernel::cgroup::processes::{self, Left};
 use etui::kernel::cgroup::{Directory, Limits, NewCgroup, Path, cgroupfs, freezer, removal};

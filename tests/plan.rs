@@ -5,6 +5,8 @@
 
 #[path = "plan/print.rs"]
 mod print;
+#[path = "plan/refusals.rs"]
+mod refusals;
 
 use std::fs;
 use std::path::{Path, PathBuf};

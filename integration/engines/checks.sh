@@ -3,13 +3,14 @@
 #
 #   check "a feature" function      runs the function in a shell of its own that stops at the first
 #                                   failing command; prints `ok - a feature` or `not ok - a feature`
+#   check "a feature" function "why not here"   the same, where engine or lab are known to fail
 #   skip "a feature" "a reason"     prints `skip - a feature: a reason`
 #   engine "a name, a version"      names the engine that the checks from here on are about
 #
 # $RUNTIME names the runtime under test, $ONLY (a pattern) the checks to make. A check that fails on
-# etui is made again with $PEER (runc): what fails there at the same step is the engine's or the lab's
-# doing, and becomes a skip that says so. A script whose checks leave something behind when they fail
-# defines `clean_up`.
+# etui is made again with $PEER (runc), to show whose fault it is. Only a failure that was foreseen, and
+# that the peer shares at the same step, is a skip: else a mistake in a check would pass for one.
+# A script whose checks leave something behind when they fail defines `clean_up`.
 
 set +u
 export ETUI=${ETUI:-/job/bin/etui}
@@ -46,10 +47,14 @@ check() {
     if [ "$RUNTIME" = etui ] && ! attempt "$PEER" "$2"; then
         tail -8 "/tmp/check.$PEER" | sed "s/^/# $PEER: /"
         clean_up >/dev/null 2>&1
-        if [ "$(failed_step etui)" = "$(failed_step "$PEER")" ]; then
-            echo "skip - $1: fails on $PEER too: $(last_words "$PEER")"
-            return
+        if [ "$(failed_step etui)" != "$(failed_step "$PEER")" ]; then
+            echo "not ok - $1: fails on $PEER too, elsewhere"
+        elif [ -n "${3:-}" ]; then
+            echo "skip - $1: fails on $PEER too: $3"
+        else
+            echo "not ok - $1: fails on $PEER too: $(last_words "$PEER")"
         fi
+        return
     fi
     echo "not ok - $1"
 }

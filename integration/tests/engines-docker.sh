@@ -341,7 +341,6 @@ builds() {
     expect "$(printf 'payload\n1000')" run --rm built
 }
 builds_with_buildkit() {
-    [ "$RUNTIME" = etui ] || return 1
     dockerfile
     # The build's network is the host's: BuildKit's own bridge wants the netfilter tables.
     DOCKER_BUILDKIT=1 docker build --no-cache --network host -t built-by-kit /tmp/build
@@ -428,7 +427,7 @@ check "--network bridge" network_bridge
 check "--network container:" network_of_a_container
 check "--publish" published_ports
 check "a network of one's own" network_of_ones_own
-check "names on a network of one's own" names_on_it
+check "names on a network of one's own" names_on_it "Docker's resolver wants NAT tables, which the lab's kernel lacks"
 check "network connect" connects_a_network_later
 check "--pid=host, --pid=container:" process_namespaces
 check "--ipc=host, shareable, container:" ipc_namespaces

@@ -134,16 +134,20 @@ pub(super) fn make<'a>(
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
     parent::move_net_devices(&plan, &init)?;
+    if let Some(owner) = plan.cgroup_owner {
+        cgroup.directory().delegate(owner)?;
+    }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
     init.attend(&parent::care(&plan, &init), cgroup.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), init.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
     record.stage = Stage::Created;
     init.commit()?;
     reservation.commit(&record)?;
+    pid_file.keep();
     let cgroup = cgroup.commit();
     rdt.map(NewGroups::commit);
     Ok(Made { init, cgroup, plan })

@@ -117,9 +117,10 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     process.send_filter(filter::read(&container.directory)?)?;
     process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
-    pid_file::write(options.pid_file.as_deref(), process.pid())?;
+    let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
     process.start(&cgroup)?;
+    pid_file.keep();
 
     let terminal = process.take_terminal().map(Relay::new).transpose()?;
     let (pid, process) = process.release();
@@ -175,6 +176,7 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
             process::OfContainer {
                 personality: config.personality.as_ref(),
                 memory_policy: config.memory_policy.as_ref(),
+                old_groups: process::old_groups(&config.annotations),
             },
         )?,
         listener: listener.map(|seccomp| Listener {

@@ -2,14 +2,36 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Call, Context, Error, Result};
 
+/// A file that was written; removed again unless it is kept.
+#[derive(Debug)]
+#[must_use = "dropping it removes the file"]
+pub(super) struct PidFile(Option<PathBuf>);
+
+impl PidFile {
+    /// Keeps it.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // What it failed for is told already.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 /// Writes `pid`, without a newline, to a hidden neighbour of `path` that then takes its place.
-pub(super) fn write(path: Option<&Path>, pid: i32) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    put(path, pid).context("--pid-file")
+pub(super) fn write(path: Option<&Path>, pid: i32) -> Result<PidFile> {
+    let Some(path) = path else { return Ok(PidFile(None)) };
+    put(path, pid).context("--pid-file")?;
+    Ok(PidFile(Some(path.to_owned())))
 }
 
 fn put(path: &Path, pid: i32) -> Result<()> {

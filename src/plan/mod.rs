@@ -1,5 +1,6 @@
 //! What we will do, as plain data: [`Plan::new`], pure. Knows no descriptor, no disk, no clock.
 
+pub mod cgroup_owner;
 pub mod devices;
 pub mod hooks;
 pub mod mount_options;
@@ -18,7 +19,9 @@ pub mod sysctl;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use nix::unistd::Uid;
+
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel;
 use crate::kernel::cgroup;
@@ -96,6 +99,8 @@ pub struct Plan {
     pub net_devices: Vec<NetDevice>,
     /// Its share of caches and memory bandwidth.
     pub rdt: Option<Rdt>,
+    /// To whom the cgroup is handed; none leaves it ours.
+    pub cgroup_owner: Option<Uid>,
     /// What the cgroup may use.
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
@@ -122,7 +127,9 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
-        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host);
+        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
+        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
             &spec.mounts,
@@ -161,6 +168,7 @@ impl Plan {
                 process::OfContainer {
                     personality: linux.personality.as_ref(),
                     memory_policy: linux.memory_policy.as_ref(),
+                    old_groups: process::old_groups(&spec.annotations),
                 },
             )?,
             seccomp: match &linux.seccomp {
@@ -173,6 +181,9 @@ impl Plan {
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
             cgroup,
+            cgroup_owner: (!host.is_rootless())
+                .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
+                .flatten(),
             namespaces,
             uid_map,
             gid_map,
@@ -193,12 +204,19 @@ impl Plan {
 }
 
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
-fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
-    match asked {
+fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
+    refuse::null_byte("linux.cgroupsPath", asked)?;
+    let path = match asked {
         "" => cgroup::Path::beside(&host.own_cgroup, id),
         absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
         relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    };
+    if path == cgroup::Path::below_root("/") {
+        return Err(Error::refused(format!(
+            "linux.cgroupsPath: {asked:?} is the root of the tree, which can't be a container's cgroup"
+        )));
     }
+    Ok(path)
 }
 
 /// Which session keyring a container's processes have: with a user namespace its user is another than the caller.

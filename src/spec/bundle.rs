@@ -41,7 +41,7 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     serde_json::from_slice(text).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(text);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-            Err(error) if error.path().to_string() != "." => {
+            Err(error) if !matches!(&*error.path().to_string(), "." | "?") => {
                 Error::refused(format!("{}: {}", error.path(), error.inner()))
             }
             _ => Error::refused(format!("not a valid JSON document: {first}")),

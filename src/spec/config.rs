@@ -12,6 +12,7 @@ use super::{Hooks, Linux, Mount, Process};
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     /// The version of the runtime-spec the bundle was written for.
+    #[serde(deserialize_with = "null_as_default")]
     pub oci_version: String,
     /// The process to run; required by `start`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,10 +21,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
     /// The host name inside.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub hostname: String,
     /// The NIS domain name inside.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub domainname: String,
     /// Mounts beside the root, in order.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -44,13 +45,14 @@ pub struct Spec {
 #[serde(default)]
 pub struct Root {
     /// Absolute, or relative to the bundle.
+    #[serde(deserialize_with = "null_as_default")]
     pub path: PathBuf,
     /// Whether the container sees it read-only.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "null_as_default")]
     pub readonly: bool,
 }
 
-/// Go writes an empty slice or map as `null`; every list and map of the specification may arrive so.
+/// Go writes an empty slice or map as `null`, and reads `null` into anything as nothing: every field may arrive so.
 pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

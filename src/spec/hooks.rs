@@ -35,6 +35,7 @@ pub struct Hooks {
 #[serde(default)]
 pub struct Hook {
     /// Absolute.
+    #[serde(deserialize_with = "null_as_default")]
     pub path: PathBuf,
     /// As in execv(3): the first is the program's name.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]

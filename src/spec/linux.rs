@@ -26,7 +26,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Where the cgroup is: a path, or `slice:prefix:name` with the systemd driver.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub cgroups_path: String,
     /// Namespaces to create or join.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -41,7 +41,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
     /// Propagation of the root mount.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub rootfs_propagation: String,
     /// Paths made unreadable.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -50,7 +50,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub readonly_paths: Vec<PathBuf>,
     /// The SELinux context of the container's mounts.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub mount_label: String,
     /// Intel RDT.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,10 +71,10 @@ pub struct Linux {
 #[serde(default)]
 pub struct Namespace {
     /// `pid`, `network`, `mount`, `ipc`, `uts`, `user`, `cgroup`, `time`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_as_default")]
     pub kind: String,
     /// A file of /proc/PID/ns or a bind of one; empty to create.
-    #[serde(skip_serializing_if = "path_is_empty")]
+    #[serde(skip_serializing_if = "path_is_empty", deserialize_with = "null_as_default")]
     pub path: PathBuf,
 }
 
@@ -83,13 +83,16 @@ pub struct Namespace {
 #[serde(rename_all = "camelCase", default)]
 pub struct Device {
     /// Where inside the container.
+    #[serde(deserialize_with = "null_as_default")]
     pub path: PathBuf,
     /// `c`, `u`, `b` or `p`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_as_default")]
     pub kind: String,
     /// Major number.
+    #[serde(deserialize_with = "null_as_default")]
     pub major: i64,
     /// Minor number.
+    #[serde(deserialize_with = "null_as_default")]
     pub minor: i64,
     /// Permission bits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +110,7 @@ pub struct Device {
 #[serde(default)]
 pub struct NetDevice {
     /// Its name inside; empty to keep the host's.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub name: String,
 }
 
@@ -116,19 +119,23 @@ pub struct NetDevice {
 #[serde(rename_all = "camelCase", default)]
 pub struct IntelRdt {
     /// The class of service; `/` is the default one.
-    #[serde(rename = "closID", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "closID",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub clos_id: String,
     /// Lines of the `schemata` file, written as they are.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub schemata: Vec<String>,
     /// The L3 cache schema.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub l3_cache_schema: String,
     /// The memory bandwidth schema.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub mem_bw_schema: String,
     /// Whether a monitoring group is made.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "null_as_default")]
     pub enable_monitoring: bool,
 }
 
@@ -137,9 +144,10 @@ pub struct IntelRdt {
 #[serde(default)]
 pub struct MemoryPolicy {
     /// `MPOL_BIND` and the like.
+    #[serde(deserialize_with = "null_as_default")]
     pub mode: String,
     /// A list of nodes such as `0-1`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub nodes: String,
     /// `MPOL_F_STATIC_NODES` and the like.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -151,6 +159,7 @@ pub struct MemoryPolicy {
 #[serde(default)]
 pub struct Personality {
     /// `LINUX` or `LINUX32`.
+    #[serde(deserialize_with = "null_as_default")]
     pub domain: String,
     /// None is defined by the specification.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -162,8 +171,10 @@ pub struct Personality {
 #[serde(default)]
 pub struct TimeOffset {
     /// Whole seconds.
+    #[serde(deserialize_with = "null_as_default")]
     pub secs: i64,
     /// Nanoseconds on top.
+    #[serde(deserialize_with = "null_as_default")]
     pub nanosecs: u32,
 }
 

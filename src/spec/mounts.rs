@@ -11,12 +11,17 @@ use super::config::null_as_default;
 #[serde(rename_all = "camelCase", default)]
 pub struct Mount {
     /// Where inside the container; absolute.
+    #[serde(deserialize_with = "null_as_default")]
     pub destination: PathBuf,
     /// The file system type, of /proc/filesystems; ignored for a bind.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub kind: String,
     /// A device, a directory or file to bind, or a dummy name.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub source: String,
     /// Options of mount(8), and file-system-specific ones.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -34,11 +39,12 @@ pub struct Mount {
 #[serde(default)]
 pub struct IdMapping {
     /// First id inside.
-    #[serde(rename = "containerID")]
+    #[serde(rename = "containerID", deserialize_with = "null_as_default")]
     pub container_id: u32,
     /// First id outside.
-    #[serde(rename = "hostID")]
+    #[serde(rename = "hostID", deserialize_with = "null_as_default")]
     pub host_id: u32,
     /// How many.
+    #[serde(deserialize_with = "null_as_default")]
     pub size: u32,
 }

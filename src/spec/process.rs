@@ -11,12 +11,13 @@ use super::config::null_as_default;
 #[serde(rename_all = "camelCase", default)]
 pub struct Process {
     /// Whether it gets a pseudo-terminal as its standard streams.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "null_as_default")]
     pub terminal: bool,
     /// The terminal's size in characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     /// Who it runs as.
+    #[serde(deserialize_with = "null_as_default")]
     pub user: User,
     /// The program and its arguments.
     #[serde(deserialize_with = "null_as_default")]
@@ -25,6 +26,7 @@ pub struct Process {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub env: Vec<String>,
     /// The working directory, absolute.
+    #[serde(deserialize_with = "null_as_default")]
     pub cwd: PathBuf,
     /// The five capability sets; absent means none are dropped or given by name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,13 +35,13 @@ pub struct Process {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub rlimits: Vec<Rlimit>,
     /// prctl(2) `PR_SET_NO_NEW_PRIVS`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "null_as_default")]
     pub no_new_privileges: bool,
     /// The AppArmor profile to change to on exec.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub apparmor_profile: String,
     /// The SELinux context to change to on exec.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub selinux_label: String,
     /// proc_pid_oom_score_adj(5); absent means: leave it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,8 +62,10 @@ pub struct Process {
 #[serde(default)]
 pub struct ConsoleSize {
     /// Rows.
+    #[serde(deserialize_with = "null_as_default")]
     pub height: u32,
     /// Columns.
+    #[serde(deserialize_with = "null_as_default")]
     pub width: u32,
 }
 
@@ -70,8 +74,10 @@ pub struct ConsoleSize {
 #[serde(rename_all = "camelCase", default)]
 pub struct User {
     /// User id inside the container's user namespace.
+    #[serde(deserialize_with = "null_as_default")]
     pub uid: u32,
     /// Group id inside the container's user namespace.
+    #[serde(deserialize_with = "null_as_default")]
     pub gid: u32,
     /// umask(2) of the process.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,11 +113,13 @@ pub struct Capabilities {
 #[serde(default)]
 pub struct Rlimit {
     /// `RLIMIT_NOFILE` and the like.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_as_default")]
     pub kind: String,
     /// The ceiling.
+    #[serde(deserialize_with = "null_as_default")]
     pub hard: u64,
     /// The limit in force.
+    #[serde(deserialize_with = "null_as_default")]
     pub soft: u64,
 }
 
@@ -120,24 +128,25 @@ pub struct Rlimit {
 #[serde(default)]
 pub struct Scheduler {
     /// `SCHED_OTHER` and the like.
+    #[serde(deserialize_with = "null_as_default")]
     pub policy: String,
     /// Nice value, for `SCHED_OTHER` and `SCHED_BATCH`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub nice: i32,
     /// Static priority, for `SCHED_FIFO` and `SCHED_RR`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub priority: i32,
     /// `SCHED_FLAG_RESET_ON_FORK` and the like.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub flags: Vec<String>,
     /// Nanoseconds, for `SCHED_DEADLINE`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub runtime: u64,
     /// Nanoseconds, for `SCHED_DEADLINE`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub deadline: u64,
     /// Nanoseconds, for `SCHED_DEADLINE`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub period: u64,
 }
 
@@ -146,8 +155,10 @@ pub struct Scheduler {
 #[serde(default)]
 pub struct IoPriority {
     /// `IOPRIO_CLASS_BE` and the like.
+    #[serde(deserialize_with = "null_as_default")]
     pub class: String,
     /// 0 (highest) to 7.
+    #[serde(deserialize_with = "null_as_default")]
     pub priority: i32,
 }
 
@@ -156,10 +167,14 @@ pub struct IoPriority {
 #[serde(default)]
 pub struct CpuAffinity {
     /// In force before the process enters the container's cgroup.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub initial: String,
     /// In force after it.
-    #[serde(rename = "final", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "final",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub last: String,
 }
 

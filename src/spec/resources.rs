@@ -44,9 +44,14 @@ pub struct Resources {
 #[serde(default)]
 pub struct DeviceRule {
     /// Allowed or denied.
+    #[serde(deserialize_with = "null_as_default")]
     pub allow: bool,
     /// `a` (all), `c` or `b`; empty means `a`.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "type",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub kind: String,
     /// Absent or -1 means any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +60,7 @@ pub struct DeviceRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minor: Option<i64>,
     /// Of `r`, `w`, `m`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub access: String,
 }
 
@@ -115,10 +120,10 @@ pub struct Cpu {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realtime_period: Option<u64>,
     /// A list of processors such as `0-3`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub cpus: String,
     /// A list of memory nodes.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub mems: String,
     /// 1 makes the cgroup idle (`SCHED_IDLE`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,8 +179,10 @@ pub struct BlockIo {
 #[serde(rename_all = "camelCase", default)]
 pub struct WeightDevice {
     /// Major number.
+    #[serde(deserialize_with = "null_as_default")]
     pub major: i64,
     /// Minor number.
+    #[serde(deserialize_with = "null_as_default")]
     pub minor: i64,
     /// 10 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,10 +197,13 @@ pub struct WeightDevice {
 #[serde(default)]
 pub struct ThrottleDevice {
     /// Major number.
+    #[serde(deserialize_with = "null_as_default")]
     pub major: i64,
     /// Minor number.
+    #[serde(deserialize_with = "null_as_default")]
     pub minor: i64,
     /// Per second.
+    #[serde(deserialize_with = "null_as_default")]
     pub rate: u64,
 }
 
@@ -202,8 +212,10 @@ pub struct ThrottleDevice {
 #[serde(rename_all = "camelCase", default)]
 pub struct HugepageLimit {
     /// `2MB`, `1GB` and the like.
+    #[serde(deserialize_with = "null_as_default")]
     pub page_size: String,
     /// Bytes.
+    #[serde(deserialize_with = "null_as_default")]
     pub limit: u64,
 }
 
@@ -224,8 +236,10 @@ pub struct Network {
 #[serde(default)]
 pub struct InterfacePriority {
     /// The interface.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// The priority.
+    #[serde(deserialize_with = "null_as_default")]
     pub priority: u32,
 }
 

@@ -11,6 +11,7 @@ use super::config::null_as_default;
 #[serde(rename_all = "camelCase", default)]
 pub struct Seccomp {
     /// `SCMP_ACT_*` for calls no rule names.
+    #[serde(deserialize_with = "null_as_default")]
     pub default_action: String,
     /// The errno of a default `SCMP_ACT_ERRNO` or `SCMP_ACT_TRACE`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,10 +23,10 @@ pub struct Seccomp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<Vec<String>>,
     /// A Unix socket that receives the listener of `SCMP_ACT_NOTIFY`.
-    #[serde(skip_serializing_if = "path_is_empty")]
+    #[serde(skip_serializing_if = "path_is_empty", deserialize_with = "null_as_default")]
     pub listener_path: PathBuf,
     /// Opaque, sent along with the listener.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub listener_metadata: String,
     /// The rules.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
@@ -40,6 +41,7 @@ pub struct SyscallRule {
     #[serde(deserialize_with = "null_as_default")]
     pub names: Vec<String>,
     /// `SCMP_ACT_*`.
+    #[serde(deserialize_with = "null_as_default")]
     pub action: String,
     /// The errno of `SCMP_ACT_ERRNO` or `SCMP_ACT_TRACE`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,13 +56,16 @@ pub struct SyscallRule {
 #[serde(rename_all = "camelCase", default)]
 pub struct SyscallArg {
     /// 0 to 5.
+    #[serde(deserialize_with = "null_as_default")]
     pub index: u32,
     /// What it is compared with; the mask of `SCMP_CMP_MASKED_EQ`.
+    #[serde(deserialize_with = "null_as_default")]
     pub value: u64,
     /// The value of `SCMP_CMP_MASKED_EQ`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub value_two: u64,
     /// `SCMP_CMP_*`.
+    #[serde(deserialize_with = "null_as_default")]
     pub op: String,
 }
 

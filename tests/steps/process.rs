@@ -31,6 +31,23 @@ fn keeps_no_group_of_the_caller() {
 }
 
 #[test]
+fn keeps_the_callers_groups_where_an_annotation_says_so() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "crun's annotation") {
+        return;
+    }
+    let container = Container::sh("grep Groups /proc/self/status")
+        .with("/annotations", json!({ "run.oci.keep_original_groups": "1" }));
+    let mut command = container.command();
+    container.write_config();
+    command.args(["run", "--bundle"]).arg(container.bundle()).arg(&container.id);
+    let mut with_groups = Command::new("setpriv");
+    with_groups.args(["--groups", "4,24"]).arg(command.get_program()).args(command.get_args());
+    with_groups.env("ETUI_TEST", &container.id);
+    let groups = container.complete(with_groups).ok().stdout.replace("Groups:", "");
+    assert_eq!(groups.trim(), "4 24");
+}
+
+#[test]
 fn has_its_umask() {
     let container = Container::sh("umask").with("/process/user/umask", 0o027);
     assert_eq!(container.run().ok().text(), "0027");

@@ -5,7 +5,7 @@
 //! the kind of device in the low half of the first, then the major and the minor number. The program answers in r0:
 //! 1 allows, 0 denies.
 
-use super::devices::{Access, DeviceKind, DeviceRule, Verdict};
+use super::device_rules::{Access, DeviceKind, DeviceRule, Verdict};
 use crate::sys::bpf::Instruction;
 
 /// A register of the machine.

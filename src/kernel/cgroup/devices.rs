@@ -4,11 +4,11 @@
 //! Rules are applied in order, and a later one overrides: for each of read, write and mknod the last rule that names the
 //! device decides, and what no rule names is denied. So the program tries the rules from the last to the first.
 
-use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 
+use super::device_rules::{DeviceRule, Devices, Verdict};
 use super::{Directory, device_program};
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::bpf::{self, Instruction};
@@ -31,89 +31,6 @@ pub enum WithoutRights {
     Fail,
     /// The operator is warned: who isn't root can't make device nodes either.
     Warn,
-}
-
-/// One rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceRule {
-    /// What becomes of an access it names.
-    pub verdict: Verdict,
-    /// Which devices it names.
-    pub devices: Devices,
-    /// Which accesses it names.
-    pub access: Access,
-}
-
-/// What becomes of an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is allowed.
-    Allow,
-    /// It fails with EPERM.
-    Deny,
-}
-
-/// The devices a rule names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Devices {
-    /// Every device, and every access whatever the rule names: all rules before are void.
-    All,
-    /// Those of one kind, by their numbers; `None` is any.
-    Named {
-        /// Block or character devices.
-        kind: DeviceKind,
-        /// Major number.
-        major: Option<u32>,
-        /// Minor number.
-        minor: Option<u32>,
-    },
-}
-
-/// Kinds of devices, as the kernel numbers them (`BPF_DEVCG_DEV_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// `b`
-    Block = 1,
-    /// `c`
-    Character = 2,
-}
-
-/// A set of accesses, as the kernel numbers them (`BPF_DEVCG_ACC_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access(u8);
-
-impl Access {
-    /// `m`
-    pub const MKNOD: Access = Access(1);
-    /// `r`
-    pub const READ: Access = Access(2);
-    /// `w`
-    pub const WRITE: Access = Access(4);
-    /// `rwm`
-    pub const ALL: Access = Access(7);
-
-    /// Parses letters of `rwm`; `None` for any other letter.
-    pub fn parse(letters: &str) -> Option<Access> {
-        letters.chars().try_fold(Access(0), |access, letter| {
-            let one = match letter {
-                'r' => Access::READ,
-                'w' => Access::WRITE,
-                'm' => Access::MKNOD,
-                _ => return None,
-            };
-            Some(Access(access.0 | one.0))
-        })
-    }
-
-    /// The kernel's bits.
-    pub fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// Whether it has all accesses of `other`.
-    pub fn contains(self, other: Access) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 impl DeviceFilter {
@@ -145,12 +62,6 @@ impl DeviceFilter {
         }
         program.extend(device_program::verdict(rest));
         program
-    }
-}
-
-impl DeviceRule {
-    fn allows(&self) -> bool {
-        self.verdict == Verdict::Allow
     }
 }
 
@@ -193,30 +104,4 @@ fn load(program: &[Instruction]) -> Result<OwnedFd> {
         let text = String::from_utf8_lossy(&log);
         error.hint(format!("the verifier says: {}", text.trim_end_matches('\0').trim()))
     })
-}
-
-impl fmt::Display for DeviceRule {
-    /// As cgroup v1 wrote rules: `allow c 1:3 rwm`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.allows() { "allow " } else { "deny " })?;
-        match self.devices {
-            Devices::All => f.write_str("a *:*"),
-            Devices::Named { kind, major, minor } => {
-                let letter = if kind == DeviceKind::Block { 'b' } else { 'c' };
-                let number = |n: Option<u32>| n.map_or_else(|| "*".into(), |n| n.to_string());
-                write!(f, "{letter} {}:{}", number(major), number(minor))
-            }
-        }?;
-        write!(f, " {}", self.access)
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = [('r', Access::READ), ('w', Access::WRITE), ('m', Access::MKNOD)];
-        letters
-            .iter()
-            .filter(|(_, one)| self.contains(*one))
-            .try_for_each(|(letter, _)| write!(f, "{letter}"))
-    }
 }

@@ -7,6 +7,7 @@
 pub mod cgroupfs;
 mod controllers;
 mod device_program;
+pub mod device_rules;
 pub mod devices;
 mod directory;
 mod events;

@@ -5,9 +5,8 @@ use std::path::Path;
 use super::field;
 use crate::error::{Context, Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::devices::{
-    Access, DeviceFilter, DeviceKind, DeviceRule, Devices, Verdict, WithoutRights,
-};
+use crate::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
+use crate::kernel::cgroup::devices::{DeviceFilter, WithoutRights};
 use crate::spec::Linux;
 use crate::spec::resources::DeviceRule as Asked;
 

@@ -1,0 +1,81 @@
+"""What the suite holds and what runtimes answered, as text and as Markdown."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from reds import REDS
+
+SHOWN = {"pass": "green", "FAIL": "**red**", "elsewhere": "not here", "n/a": "n/a", None: "-"}
+
+
+def print_list(statements, words):
+    for file, count in words.items():
+        held = [s for s in statements if s.file == file]
+        other = sum(s.words for s in held if s.platform)
+        print(f"{file}: {len(held)} statements for {count} words, {other} of them on other platforms")
+        for s in held:
+            print(f"  {s.name:18} {s.section}: {s.text}" + (f" [{s.platform}]" if s.platform else ""))
+            if s.joins:
+                print(f"  {'':18} joins {s.words} words: {s.joins}")
+
+
+def print_counts(statements, results, version):
+    print(f"# {version}")
+    print(f"# {'file':18} {'statements':>10} {'words':>6} {'green':>6} {'red':>4} {'not here':>9} {'n/a':>4}")
+    for file in dict.fromkeys(s.file for s in statements):
+        held = [s for s in statements if s.file == file]
+        counts = Counter(results[s.name]["result"] for s in held)
+        words = sum(s.words for s in held)
+        print(f"# {file:18} {len(held):10} {words:6} {counts['pass']:6} {counts['FAIL']:4} "
+              f"{counts['elsewhere']:9} {counts['n/a']:4}")
+
+
+def print_markdown(statements, words, files):
+    runs = [json.loads(Path(file).read_text()) for file in files]
+    names = [run["version"].replace(" version", "") for run in runs]
+    print_totals(statements, words, runs, names)
+    for file in words:
+        print(f"\n## {file}\n")
+        print(f"| | section | what is demanded | {' | '.join(names)} | shown to fail on a runtime that |")
+        print("|---|---|---|" + "---|" * (len(names) + 1))
+        for s in (s for s in statements if s.file == file):
+            cells = " | ".join(SHOWN[run["results"].get(s.name, {}).get("result")] for run in runs)
+            demanded = f"{s.text} ({s.words} words: {s.joins})" if s.joins else s.text
+            broken = s.wrong.what if s.wrong else s.platform or ""
+            print(f"| {s.name} | {s.section} | {escaped(demanded)} | {cells} | {escaped(broken)} |")
+    print_reasons(statements, runs, names)
+
+
+def print_totals(statements, words, runs, names):
+    print(f"| file | statements | MUST | with a wrong runtime | {' | '.join(names)} |")
+    print("|---|---|---|---|" + "---|" * len(names))
+    for file in words:
+        held = [s for s in statements if s.file == file]
+        cells = []
+        for run in runs:
+            counts = Counter(run["results"].get(s.name, {}).get("result") for s in held)
+            cells.append(f"{counts['pass']} green, {counts['FAIL']} red, {counts['elsewhere']} not here, {counts['n/a']} n/a")
+        print(f"| {file} | {len(held)} | {words[file]} | {sum(bool(s.wrong) for s in held)} | {' | '.join(cells)} |")
+
+
+def print_reasons(statements, runs, names):
+    for run, name in zip(runs, names):
+        print(f"\n## Red on {name}\n")
+        kind = name.split()[0]
+        for s in statements:
+            found = run["results"].get(s.name, {})
+            if found.get("result") == "FAIL":
+                why = REDS.get(kind, {}).get(s.name)
+                print(f"- {s.name} ({s.section}): {escaped(found['reason'])}" + (f" - {why}" if why else ""))
+    print("\n## Not shown on this machine\n")
+    for s in statements:
+        reasons = dict.fromkeys(
+            run["results"][s.name]["reason"] for run in runs if run["results"].get(s.name, {}).get("result") == "elsewhere"
+        )
+        if reasons:
+            print(f"- {s.name} ({s.section}): {'; '.join(map(escaped, reasons))}")
+
+
+def escaped(text):
+    return text.replace("|", "\\|").replace("<", "&lt;")
