@@ -50,8 +50,13 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
     let bundle = Path::new("/bundle");
-    let cgroups = CgroupMaker::Ourselves;
-    let request = Request { id: "web", bundle, switch, keyring: Session::New, cgroups };
+    let request = Request {
+        id: "web",
+        bundle,
+        switch,
+        keyring: Session::New,
+        cgroups: CgroupMaker::Ourselves,
+    };
     let error = Plan::new(&request, &spec, host).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();
