@@ -312,4 +312,5 @@ check "cgroup namespace" cgroup_namespace
 check "delegation of a writable cgroup" delegation
 check "delegation to a user namespace" delegation_to_a_user_namespace
 check "limits are out of the container's reach" limits_stay_out_of_reach
-expect "" ls -d /sys/fs/cgroup/limits/*/ 2>/dev/null || echo "not ok - nothing is left behind"
+nothing_left_behind() { expect "" find /sys/fs/cgroup/limits -mindepth 1 -type d; }
+check "nothing is left behind" nothing_left_behind
