@@ -52,12 +52,16 @@ impl<'a> Newborn<'a> {
         Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
     }
 
-    /// Moves it to its cgroup, where it was not born there.
-    pub(super) fn place(&self, birthplace: Birthplace, cgroup: &Directory) -> Result<()> {
+    /// Has it moved to its cgroup, where it was not born there.
+    pub(super) fn place(
+        &self,
+        birthplace: Birthplace,
+        take_in: impl FnOnce(i32) -> Result<()>,
+    ) -> Result<()> {
         match birthplace {
             Birthplace::Cgroup => Ok(()),
             Birthplace::Elsewhere => {
-                cgroup.add_process(self.pid())?;
+                take_in(self.pid())?;
                 self.say(&ToInit::Placed)
             }
         }

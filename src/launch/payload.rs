@@ -152,16 +152,12 @@ fn load(filter: Option<&Filter>, channel: &Channel) -> Result<()> {
 ///
 /// Bounding set first, while CAP_SETPCAP is there; then the user, keeping what is permitted; then the sets themselves.
 fn become_user(procfs: &Procfs, process: &Process, old_groups: OldGroups) -> Result<()> {
-    if let Some(sets) = &process.capabilities {
-        capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
-    }
+    let sets = &process.capabilities;
+    capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
     credentials::keep_capabilities()?;
     credentials::become_user(procfs, &process.user, old_groups).context("process.user")?;
-    if let Some(sets) = &process.capabilities {
-        capabilities::set(sets).context("process.capabilities")?;
-        capabilities::set_ambient(sets.ambient).context("process.capabilities.ambient")?;
-    }
-    Ok(())
+    capabilities::set(sets).context("process.capabilities")?;
+    capabilities::set_ambient(sets.ambient).context("process.capabilities.ambient")
 }
 
 /// Whether the working directory was entered.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::refuse;
 use crate::error::{Context, Error, Result};
 use crate::kernel::devices::{Node, NodeKind};
 use crate::spec::linux::Device;
@@ -37,6 +38,7 @@ fn one(device: &Device) -> Result<Node> {
     if !device.path.is_absolute() {
         return Err(Error::refused(format!("path: {:?} is not absolute", device.path)));
     }
+    refuse::null_byte("path", &device.path)?;
     let number = |field: &str, value: i64| {
         u64::try_from(value).map_err(|_| Error::refused(format!("{field}: {value} is negative")))
     };

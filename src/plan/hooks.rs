@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::refuse;
 use crate::error::{Error, Result};
 use crate::hooks::Hook;
 use crate::spec;
@@ -54,6 +55,12 @@ fn point(name: &str, hooks: &[spec::Hook]) -> Result<Vec<Hook>> {
 fn one(field: &str, hook: &spec::Hook) -> Result<Hook> {
     if !hook.path.is_absolute() {
         return Err(Error::refused(format!("{field}.path: {:?} is not absolute", hook.path)));
+    }
+    refuse::null_byte(&format!("{field}.path"), &hook.path)?;
+    for (list, texts) in [("args", &hook.args), ("env", &hook.env)] {
+        for (index, text) in texts.iter().enumerate() {
+            refuse::null_byte(&format!("{field}.{list}[{index}]"), text)?;
+        }
     }
     Ok(Hook {
         path: hook.path.clone(),

@@ -13,13 +13,14 @@ pub mod rootfs;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel;
 use crate::kernel::cgroup;
@@ -44,6 +45,20 @@ pub struct Request<'a> {
     pub switch: Switch,
     /// Which session keyring init has.
     pub keyring: Session,
+    /// Who makes the cgroup.
+    pub cgroups: CgroupMaker<'a>,
+}
+
+/// Who makes the cgroup.
+#[derive(Debug, Clone, Copy)]
+pub enum CgroupMaker<'a> {
+    /// We do, by directories and files.
+    Ourselves,
+    /// systemd does, as a unit.
+    Systemd {
+        /// Its own cgroup, below which those of its units are.
+        root: &'a Path,
+    },
 }
 
 /// All that creating one container means.
@@ -89,6 +104,8 @@ pub struct Plan {
     pub seccomp: Option<kernel::seccomp::Profile>,
     /// Programs to run at points of the life cycle.
     pub hooks: hooks::Hooks,
+    /// The unit that the cgroup is, where systemd makes it.
+    pub unit: Option<cgroup::systemd::Unit>,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
     /// To whom the cgroup is handed; none leaves it ours.
@@ -119,7 +136,9 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
-        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host);
+        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
+        let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
             &spec.mounts,
@@ -167,6 +186,7 @@ impl Plan {
             hooks: hooks::plan(spec.hooks.as_ref())?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
+            unit,
             cgroup,
             cgroup_owner: (!host.is_rootless())
                 .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
@@ -190,13 +210,37 @@ impl Plan {
     }
 }
 
+/// Where the cgroup is, and what unit it is to systemd.
+fn cgroup(
+    request: &Request<'_>,
+    asked: &str,
+    annotations: &BTreeMap<String, String>,
+    host: &Host,
+) -> Result<(Option<cgroup::systemd::Unit>, cgroup::Path)> {
+    match request.cgroups {
+        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host)?)),
+        CgroupMaker::Systemd { root } => {
+            let unit = systemd::unit(asked, request.id, annotations, host)?;
+            let path = unit.cgroup(root);
+            Ok((Some(unit), path))
+        }
+    }
+}
+
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
-fn cgroup_path(asked: &str, id: &str, host: &Host) -> cgroup::Path {
-    match asked {
+fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
+    refuse::null_byte("linux.cgroupsPath", asked)?;
+    let path = match asked {
         "" => cgroup::Path::beside(&host.own_cgroup, id),
         absolute if absolute.starts_with('/') => cgroup::Path::below_root(absolute),
         relative => cgroup::Path::beside(&host.own_cgroup, relative),
+    };
+    if path == cgroup::Path::below_root("/") {
+        return Err(Error::refused(format!(
+            "linux.cgroupsPath: {asked:?} is the root of the tree, which can't be a container's cgroup"
+        )));
     }
+    Ok(path)
 }
 
 /// Which session keyring a container's processes have: with a user namespace its user is another than the caller.

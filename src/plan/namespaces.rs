@@ -1,5 +1,6 @@
 //! From `linux.namespaces`, id mappings and time offsets to namespaces to create and to join.
 
+use super::refuse;
 use crate::error::{Context, Error, Result};
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::namespaces::{Namespace, Namespaces, TimeOffset, parse};
@@ -19,6 +20,7 @@ pub fn plan(linux: &Linux) -> Result<Namespaces> {
         if namespace.path.as_os_str().is_empty() {
             namespaces.create.push(kind);
         } else if namespace.path.is_absolute() {
+            refuse::null_byte("path", &namespace.path).with_context(field)?;
             namespaces.join.push((kind, namespace.path.clone()));
         } else {
             return Err(Error::refused(format!("path: {:?} is not absolute", namespace.path)))
@@ -30,6 +32,9 @@ pub fn plan(linux: &Linux) -> Result<Namespaces> {
     namespaces.time_offsets = time_offsets(linux, &namespaces)?;
     Ok(namespaces)
 }
+
+/// time_namespaces(7): "an unsigned value that specifies a nanosecond offset", less than a second.
+const MOST_NANOSECONDS: u32 = 999_999_999;
 
 fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<TimeOffset>> {
     if linux.time_offsets.is_empty() {
@@ -44,6 +49,12 @@ fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<TimeOffset
         .time_offsets
         .iter()
         .map(|(clock, offset)| match clock.as_str() {
+            "monotonic" | "boottime" if offset.nanosecs > MOST_NANOSECONDS => {
+                Err(Error::refused(format!(
+                    "linux.timeOffsets.{clock}.nanosecs: {} is a second or more",
+                    offset.nanosecs
+                )))
+            }
             "monotonic" | "boottime" => Ok(TimeOffset {
                 clock: clock.clone(),
                 seconds: offset.secs,

@@ -1,5 +1,9 @@
 //! Every refusal that concerns more than one field, with the sentence of the specification behind it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
 use crate::error::{Error, Result};
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::spec::state::OCI_VERSION;
@@ -24,10 +28,26 @@ pub fn version(version: &str) -> Result<()> {
     }
 }
 
+/// The kernel's strings end at a null byte: what stands behind one would silently be left out. `text` is what `field`
+/// holds.
+pub fn null_byte(field: &str, text: impl AsRef<OsStr>) -> Result<()> {
+    if text.as_ref().as_bytes().contains(&0) {
+        return Err(Error::refused(format!("{field}: {:?} contains a null byte", text.as_ref())));
+    }
+    Ok(())
+}
+
+/// The same for lists of paths.
+pub fn null_bytes(field: &str, paths: &[PathBuf]) -> Result<()> {
+    let mut indexed = paths.iter().enumerate();
+    indexed.try_for_each(|(index, path)| null_byte(&format!("{field}[{index}]"), path))
+}
+
 /// Fields that contradict each other, or would change the host.
 pub fn contradictions(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<()> {
     needs_mount_namespace(namespaces)?;
     names_need_uts_namespace(spec, namespaces)?;
+    names_fit(spec)?;
     known_to_features(linux)?;
     id_maps_fit_user_namespace(linux, namespaces)
 }
@@ -55,6 +75,21 @@ fn names_need_uts_namespace(spec: &Spec, namespaces: &Namespaces) -> Result<()> 
                 "{field}: unable to set {field} without a private UTS namespace"
             ))
             .hint("add {\"type\": \"uts\"} to linux.namespaces"));
+        }
+    }
+    Ok(())
+}
+
+/// sethostname(2): longer names are EINVAL, `__NEW_UTS_LEN` is 64.
+fn names_fit(spec: &Spec) -> Result<()> {
+    const LONGEST: usize = 64;
+    for (field, value) in [("hostname", &spec.hostname), ("domainname", &spec.domainname)] {
+        null_byte(field, value)?;
+        if value.len() > LONGEST {
+            let length = value.len();
+            return Err(Error::refused(format!(
+                "{field}: {value:?} has {length} bytes, more than the {LONGEST} the kernel takes"
+            )));
         }
     }
     Ok(())

@@ -146,12 +146,7 @@ fn mkdir_failed(path: &FilePath, errno: Errno) -> Error {
 
 /// A cgroup that was there must be nobody's: its processes would share the container's limits, and its end.
 fn must_be_idle(directory: &Directory) -> Result<()> {
-    let found = processes::processes(directory)?.len();
-    if found > 0 {
-        return Err(Error::new(format!(
-            "container's cgroup is not empty: {found} process(es) found"
-        )));
-    }
+    processes::must_be_none(directory)?;
     if freezer::is_frozen(directory)? {
         return Err(Error::new("container's cgroup unexpectedly frozen"));
     }

@@ -35,7 +35,7 @@ pub enum WithoutRights {
 
 impl DeviceFilter {
     /// The rules that count: those from the last for all devices on.
-    fn effective(&self) -> &[DeviceRule] {
+    pub(super) fn effective(&self) -> &[DeviceRule] {
         let last = self.rules.iter().rposition(|rule| rule.devices == Devices::All);
         &self.rules[last.unwrap_or(0)..]
     }
