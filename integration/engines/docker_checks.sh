@@ -121,8 +121,10 @@ updates() {
     docker rm -f update1
 }
 cgroup_of() { cgroup=/sys/fs/cgroup$(cut -d: -f3 "/proc/$(inspect '{{.State.Pid}}' "$1")/cgroup"); }
+# The engine hears of it from the cgroup, which must live as long as that takes.
 tells_of_an_oom_kill() {
-    expect_status 137 run --name oom -m 24m --memory-swap 24m bb sh -c 'tail /dev/zero'
+    expect_status 137 run --rm -m 24m --memory-swap 24m bb tail /dev/zero
+    expect_status 3 run --name oom -m 24m --memory-swap 24m bb sh -c 'tail /dev/zero; sleep 2; exit 3'
     expect true inspect '{{.State.OOMKilled}}' oom
     docker rm oom
 }
