@@ -25,13 +25,18 @@ use seccomp_support::{ARCHS, Call, Reading, check_form, run};
 /// A whole `config.json`: parsed and planned.
 pub fn config(data: &[u8]) {
     let Some(spec) = read::<Spec>(data) else { return };
-    let systemd = CgroupMaker::Systemd { root: Path::new("/") };
-    let makers = [CgroupMaker::Ourselves, systemd];
-    for (host, cgroups) in hosts().iter().zip(makers) {
-        let bundle = Path::new("/bundle");
-        let (switch, keyring) = (Switch::Pivot, Session::New);
-        let request = Request { id: "fuzzed", bundle, switch, keyring, cgroups };
-        let Some(plan) = told_in_a_line(Plan::new(&request, &spec, host)) else { continue };
+    let by_systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    let makers = [CgroupMaker::Ourselves, by_systemd];
+    for (host, cgroups) in hosts().into_iter().flat_map(|host| makers.map(|by| (host.clone(), by)))
+    {
+        let request = Request {
+            id: "fuzzed",
+            bundle: Path::new("/bundle"),
+            switch: Switch::Pivot,
+            keyring: Session::New,
+            cgroups,
+        };
+        let Some(plan) = told_in_a_line(Plan::new(&request, &spec, &host)) else { continue };
         assert!(!plan.process.args.is_empty() && plan.process.cwd.is_absolute());
         assert!(plan.mounts.iter().all(|mount| mount.destination.is_absolute()));
         assert_ne!(plan.cgroup.directory(&host.cgroup_mount), host.cgroup_mount);

@@ -50,8 +50,13 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
     let bundle = Path::new("/bundle");
-    let cgroups = CgroupMaker::Ourselves;
-    let request = Request { id: "web", bundle, switch, keyring: Session::New, cgroups };
+    let request = Request {
+        id: "web",
+        bundle,
+        switch,
+        keyring: Session::New,
+        cgroups: CgroupMaker::Ourselves,
+    };
     let error = Plan::new(&request, &spec, host).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();
@@ -255,8 +260,11 @@ fn of_linux() {
             device(json!({"path": "/d", "type": "b", "major": -1})),
             "linux.devices[0]: major: -1 is negative",
         ),
-        (linux(json!({"netDevices": {"eth0": {}}})), "linux.netDevices.eth0: this version"),
-        (linux(json!({"intelRdt": {"closID": "a"}})), "linux.intelRdt: this version"),
+        (
+            linux(json!({"netDevices": {"eth0": {"name": ".."}}})),
+            "linux.netDevices.eth0: invalid network device name",
+        ),
+        (linux(json!({"intelRdt": {"closID": "a/b"}})), "linux.intelRdt.closID: invalid"),
         (linux(json!({"cgroupsPath": "/"})), "linux.cgroupsPath: \"/\" is the root"),
         (linux(json!({"cgroupsPath": "/a/../.."})), "linux.cgroupsPath: \"/a/../..\" is the root"),
         (linux(json!({"cgroupsPath": "a\0"})), "linux.cgroupsPath: \"a\\0\" contains a null byte"),
