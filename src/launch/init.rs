@@ -10,6 +10,7 @@ use nix::unistd::{getpid, sethostname, setsid};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
+use super::network;
 use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Error, Result};
@@ -82,7 +83,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     raise_loopback(plan)?;
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
-    attach_mounts(plan, &mut tree, mounts)?;
+    attach_mounts(plan, &mut tree, mounts, channel)?;
     fill_dev(plan, &tree, devices)?;
     make_cwd(plan, &tree)?;
 
@@ -181,20 +182,31 @@ pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
     namespaces.separates(Namespace::User)
 }
 
-/// A new network namespace has its loopback interface down.
+/// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.
 fn raise_loopback(plan: &Plan) -> Result<()> {
-    match plan.namespaces.creates(Namespace::Network) {
+    let ours = !network::is_made_by_parent(&plan.namespaces);
+    match plan.namespaces.creates(Namespace::Network) && ours {
         true => net_devices::bring_up_loopback(),
         false => Ok(()),
     }
 }
 
-fn attach_mounts(plan: &Plan, tree: &mut Tree, prepared: Vec<Prepared>) -> Result<()> {
+/// The network namespace is awaited as late as it can be: it takes its time.
+fn attach_mounts(
+    plan: &Plan,
+    tree: &mut Tree,
+    prepared: Vec<Prepared>,
+    channel: &Channel,
+) -> Result<()> {
+    let mut awaited = network::Awaited::after_birth(&plan.namespaces);
     let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
+        if mounts::depends_on_network(mount) {
+            awaited.enter(channel)?;
+        }
         mounts::attach(tree, mount, prepared)?;
     }
-    Ok(())
+    awaited.enter(channel)
 }
 
 /// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.

@@ -5,6 +5,7 @@ use super::delete::Force;
 use super::foreground::Company;
 use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
 use crate::error::{Kind, Result};
+use crate::kernel::own_binary;
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
@@ -45,6 +46,7 @@ pub enum Orphans {
 
 /// Creates and starts a container; in the foreground returns its process's exit code (128 plus the signal that killed it).
 pub fn run(global: &Global, options: &Options) -> Result<i32> {
+    own_binary::keep_out_of_reach()?;
     match options.attachment {
         Attachment::Detached => run_detached(global, options).map(|()| 0),
         Attachment::Foreground => run_in_foreground(global, options),
@@ -96,15 +98,15 @@ fn start(
     signals: &Signals,
 ) -> Result<Option<notify_socket::Relay>> {
     let store = Store::new(&global.root);
-    let record = store.load(&made.plan.id)?;
+    let record = &made.record;
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
         made.init.start(&made.cgroup)?;
-        hooks_outside::run_poststart(&record, Some(signals))?;
+        hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)
     };
     go().inspect_err(|_| {
         // The first failure is the one to tell; `delete --force` can remove what is left.
-        let _ = delete::remove(&store, &record);
+        let _ = delete::remove(&store, record);
     })
 }

@@ -53,6 +53,8 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("launch::parent", "launch::start_gate", "the parent makes the gate"),
     ("launch::parent", "launch::init", "the parent gives birth to init"),
     ("launch::*", "launch::birth", "one clone makes both init and a process that joins"),
+    ("launch::parent", "launch::network", "the parent makes the network namespace"),
+    ("launch::init", "launch::network", "init enters it"),
     ("launch::parent", "launch::newborn", "what the clone made, from outside"),
     ("launch::join", "launch::newborn", "what the clone made, from outside"),
     ("launch::newborn", "launch::listener", "the listener of a filter is sent on"),

@@ -8,7 +8,7 @@ mod id_mapped;
 mod place;
 mod tree;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -172,6 +172,17 @@ pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
 /// Whether only a process with rights over the host's user namespace can make this mount.
 pub fn needs_privileged_preparation(mount: &Mount) -> bool {
     matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
+}
+
+/// Kinds of file systems that are the same whatever network namespace they are mounted in.
+const WITHOUT_NETWORK: [&CStr; 4] = [c"proc", c"tmpfs", c"devpts", c"mqueue"];
+
+/// Whether the mount may remember the network namespace it was made in, as sysfs and those do that talk to a server.
+pub fn depends_on_network(mount: &Mount) -> bool {
+    match &mount.what {
+        What::Filesystem(filesystem) => !WITHOUT_NETWORK.contains(&&*filesystem.kind),
+        What::Bind(_) | What::Cgroup { .. } | What::Remount { .. } => false,
+    }
 }
 
 /// Puts `mount` into `tree`.
