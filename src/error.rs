@@ -55,7 +55,11 @@ impl Error {
 
     /// A system call that failed: `call` is written with its arguments, as `strace` would.
     pub fn call(call: impl Into<String>, errno: Errno) -> Self {
-        Self::with(call.into(), Some(errno as i32), Kind::Failed)
+        let error = Self::with(call.into(), Some(errno as i32), Kind::Failed);
+        match errno {
+            Errno::EMFILE => error.hint("raise the limit of open files (ulimit -n)"),
+            _ => error,
+        }
     }
 
     /// A configuration or flag that etui refuses: names the field or flag, and why.

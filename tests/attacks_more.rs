@@ -198,3 +198,19 @@ fn a_pid_file_that_was_left_half_written_is_replaced() {
     assert!(!container.dir().join(".pid").exists());
     container.delete().ok();
 }
+
+/// config-linux.md, "Devices": a file that is there and is not the device MUST be an error.
+#[test]
+fn an_image_can_not_stand_in_for_a_device() {
+    if !only_on(&[Kind::Etui], "takes the file for the device") {
+        return;
+    }
+    let mut container = Container::new();
+    container.config["mounts"].as_array_mut().unwrap().truncate(1);
+    fs::write(container.rootfs().join("dev/zero"), "not zeroes").unwrap();
+    container.write_config();
+    let bundle = container.bundle();
+    let flags = ["run", "--bundle", bundle.to_str().unwrap(), &container.id];
+    container.verb(&flags).exits(1).says("device /dev/zero: something else is there: file exists");
+    container.assert_nothing_left();
+}
