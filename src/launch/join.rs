@@ -201,7 +201,10 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
-    let pts = Place { root: root.as_fd(), path: Path::new("/dev/pts") };
+    let pts = {
+        let path = Path::new("/dev/pts");
+        Place { root: root.as_fd(), path, whole: path }
+    };
     let pty = terminal::open(pts, wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }
