@@ -1,6 +1,7 @@
 """config-linux.md: namespaces, devices, network devices, masked and read-only paths."""
 
 import os
+import socket
 import subprocess
 
 from harness import put
@@ -139,6 +140,28 @@ def default_devices(c):
     assert lines[:6] == numbers, shown
     assert lines[6:8] in (["ptmx", "/dev/pts/ptmx"], ["ptmx", "/dev/ptmx"]), shown
     assert [line.strip() for line in lines[8:]] == ["00", "full"], shown
+    c.script("stat -c %t:%T /dev/console $(tty)")
+    shown = through_terminal(c).split()
+    assert len(shown) == 2 and shown[0] == shown[1], shown
+
+
+def through_terminal(c):
+    """What the process prints to the terminal that the runtime hands over its console socket."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(c.dir / "console"))
+        server.listen(1)
+        server.settimeout(5)
+        c.set("process.terminal", True).create("--console-socket", c.dir / "console").ok()
+        connection, _ = server.accept()
+        with connection:
+            terminal = socket.recv_fds(connection, 4096, 1)[1][0]
+    c.start().ok()
+    c.stopped()
+    os.set_blocking(terminal, False)
+    try:
+        return os.read(terminal, 4096).decode()
+    finally:
+        os.close(terminal)
 
 
 # Network devices.
