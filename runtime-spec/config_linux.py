@@ -140,7 +140,7 @@ def default_devices(c):
     assert lines[:6] == numbers, shown
     assert lines[6:8] in (["ptmx", "/dev/pts/ptmx"], ["ptmx", "/dev/ptmx"]), shown
     assert [line.strip() for line in lines[8:]] == ["00", "full"], shown
-    c.script("stat -c %t:%T /dev/console $(tty)")
+    c.script("stat -L -c %t:%T /dev/console $(tty)")
     shown = through_terminal(c).split()
     assert len(shown) == 2 and shown[0] == shown[1], shown
 
@@ -171,7 +171,7 @@ def device(c, name, *more):
     def ip(*words):
         subprocess.run(["ip", *words], check=True)
 
-    ip("link", "add", name, "type", "veth", "peer", "name", f"{name}peer")
+    ip("link", "add", name, "type", "veth", "peer", "name", f"peer{name[-1]}")
     c.undo.append(lambda: subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL))
     for words in more:
         ip(*words.split())

@@ -2,7 +2,7 @@
 
 NET_DEVICES = "this version of etui moves no network devices, says so in `features`, and refuses the field"
 ORDER = "of two options that contradict each other the later one counts, as with mount(8); crun sets the flags of both"
-PROPAGATION = "a propagation and `rbind` in one list"
+PROPAGATION = "the bind is there without the propagation asked for"
 UNKNOWN_OPTION = "the option is not in its table, and goes to the file system"
 NETWORK_1_3 = "Debian's 1.3.6 implements runtime-spec 1.2.1; network devices came with 1.3.0"
 MEMORY_POLICY = "memoryPolicy came with runtime-spec 1.3.0, and its features say nothing of it"
@@ -45,6 +45,7 @@ REDS = {
         "config-20": "keys are not looked at",
         **{f"config_mounts-{number}": ORDER for number in (8, 9, 12, 13, 15, 26, 36, 41)},
         **{f"config_mounts-{number}": UNKNOWN_OPTION for number in (7, 16, 18, 23, 38)},
+        **{f"config_mounts-{number}": PROPAGATION for number in (33, 34, 35, 37, 39, 43)},
         "config_hooks-18": "the state of one kind of hook is told with a bundle of `/` and no pid",
         "config_linux-1": "opened relative to where it stands",
         "config_linux-8": "a file that is there is left as it is",

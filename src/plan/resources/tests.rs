@@ -140,7 +140,7 @@ fn block_devices() {
 fn huge_pages_and_rdma() {
     plans(
         r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4096}],
-            "rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000},"mlx4_0":{"hcaObjects":5},"x":{}}}"#,
+            "rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000},"mlx4_0":{"hcaObjects":5}}}"#,
         &[
             "hugepageLimits[0]: hugetlb.2MB.max = 4096",
             "hugepageLimits[0]: hugetlb.2MB.rsvd.max = 4096",
