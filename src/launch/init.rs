@@ -3,6 +3,7 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::unistd::{getpid, sethostname, setsid};
 
@@ -92,8 +93,8 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
 
     let filter = payload::receive_filter(channel)?;
     run_hooks_before_pivot(plan, channel, &tree)?;
-    masks::make_readonly(tree.root(), &plan.readonly_paths)?;
-    masks::mask(tree.root(), &plan.masked_paths)?;
+    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))?;
+    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))?;
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
@@ -221,11 +222,11 @@ fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
     let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
     for (node, prepared) in dev.nodes.iter().zip(prepared) {
         match dev.making {
-            Making::Node => devices::make(tree.root(), node)?,
-            Making::Bind => devices::bind(tree.root(), &node.path, prepared)?,
+            Making::Node => devices::make(tree.place(&node.path), node)?,
+            Making::Bind => devices::bind(tree.place(&node.path), &node.path, prepared)?,
         }
     }
-    devices::link_dev(tree.root(), dev.ptmx)
+    devices::link_dev(tree.place(Path::new("/dev")), dev.ptmx)
 }
 
 /// As runc does, a working directory that the image lacks is made.
@@ -271,8 +272,10 @@ fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::Sta
 /// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.
 fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
     let Some(wanted) = &plan.process.terminal else { return Ok(None) };
-    let pty = terminal::open(tree.root(), wanted).context("process.terminal")?;
-    terminal::bind_console(tree.root(), &pty).context("/dev/console")?;
+    let pty =
+        terminal::open(tree.place(Path::new("/dev/pts")), wanted).context("process.terminal")?;
+    let console = Path::new("/dev/console");
+    terminal::bind_console(tree.place(console), &pty).context("/dev/console")?;
     Ok(Some(pty))
 }
 
@@ -302,7 +305,7 @@ fn set_names(plan: &Plan) -> Result<()> {
 /// What had to stay writable until now.
 fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
     for path in &plan.readonly_at_the_end {
-        masks::remount_readonly(tree.root(), path)?;
+        masks::remount_readonly(tree.place(path))?;
     }
     rootfs::seal(&plan.rootfs)
 }

@@ -38,6 +38,13 @@ pub const EDGES: &[(&str, &str, &str)] = &[
         "whoever lacks CAP_SETUID needs the helper programs",
     ),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
+    (
+        "kernel::masks",
+        "kernel::mounts",
+        "what is masked lies on mounts of ours, wherever they are moved",
+    ),
+    ("kernel::devices", "kernel::mounts", "the nodes lie on a mount of ours, wherever it is moved"),
+    ("kernel::terminal", "kernel::mounts", "the devpts is a mount of ours, wherever it is moved"),
     ("launch::*", "launch::messages", "what the parent and init say to each other"),
     ("launch::*", "launch::channel", "over which socket"),
     ("launch::init", "launch::payload", "the last steps, the same for init and join"),
