@@ -5,7 +5,7 @@ use super::delete::Force;
 use super::foreground::Company;
 use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
 use crate::error::{Kind, Result};
-use crate::kernel::own_binary;
+use crate::kernel::own_binary::{self, View};
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
@@ -46,10 +46,10 @@ pub enum Orphans {
 
 /// Creates and starts a container; in the foreground returns its process's exit code (128 plus the signal that killed it).
 pub fn run(global: &Global, options: &Options) -> Result<i32> {
-    own_binary::keep_out_of_reach()?;
+    let own_binary = own_binary::keep_out_of_reach()?;
     match options.attachment {
         Attachment::Detached => run_detached(global, options).map(|()| 0),
-        Attachment::Foreground => run_in_foreground(global, options),
+        Attachment::Foreground => run_in_foreground(global, options, own_binary),
     }
 }
 
@@ -65,7 +65,7 @@ fn run_detached(global: &Global, options: &Options) -> Result<()> {
     }
 }
 
-fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
+fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Result<i32> {
     let signals = Signals::all()?;
     if options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
@@ -75,6 +75,8 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
     let notifications = start(global, &made, &signals)?;
     let (pid, process) = made.init.release();
+    // Here and not before: now there is time to.
+    drop(own_binary);
     let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(pid, &process, company)?;
     if options.afterwards == Afterwards::Delete {
