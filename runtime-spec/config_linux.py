@@ -148,7 +148,7 @@ def device(c, name, *more):
     def ip(*words):
         subprocess.run(["ip", *words], check=True)
 
-    ip("link", "add", name, "type", "ifb")
+    ip("link", "add", name, "type", "veth", "peer", "name", f"{name}peer")
     c.undo.append(lambda: subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL))
     for words in more:
         ip(*words.split())
@@ -199,7 +199,7 @@ def network_name_pattern(c):
            wrong=Acts("loses the addresses", lambda w: (
                subprocess.run(["ip", "addr", "flush", "dev", "conf0"], check=True), w.real())[1], ("run",)))
 def network_attributes(c):
-    moved_device(c, "conf0", None, "link set conf0 mtu 1234 address 02:00:00:00:00:07", "addr add 192.0.2.7/24 dev conf0",
+    moved_device(c, "conf0", None, "link set dev conf0 mtu 1234", "link set dev conf0 address 02:00:00:00:00:07", "addr add 192.0.2.7/24 dev conf0",
                  "addr add 2001:db8::7/64 dev conf0 nodad")
     shown = c.says("ip addr show dev conf0")
     for wanted in ("mtu 1234", "02:00:00:00:00:07", "192.0.2.7/24", "2001:db8::7/64"):
@@ -221,7 +221,7 @@ def network_device_is_up(c):
            wrong=Acts("sets its MTU at start", lambda w: (w.real(), in_net_of(w, "ip link set conf0 mtu 999"))[0], ("start",)))
 def network_device_is_left_alone(c):
     pid = holder(c, "--net")
-    moved_device(c, "conf0", None, "link set conf0 mtu 1234").namespace("network", path=f"/proc/{pid}/ns/net")
+    moved_device(c, "conf0", None, "link set dev conf0 mtu 1234").namespace("network", path=f"/proc/{pid}/ns/net")
     c.script("sleep 100").create().ok()
 
     def show():

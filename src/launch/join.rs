@@ -18,6 +18,7 @@ use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
+use crate::kernel::mounts::Place;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
@@ -200,6 +201,7 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
-    let pty = terminal::open(root.as_fd(), wanted).context("process.terminal")?;
+    let pts = Place { root: root.as_fd(), path: Path::new("/dev/pts") };
+    let pty = terminal::open(pts, wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }

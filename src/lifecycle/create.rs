@@ -48,6 +48,7 @@ pub struct Options {
 
 /// Makes a container that waits for `start`.
 pub fn create(global: &Global, options: &Options) -> Result<()> {
+    own_binary::keep_out_of_reach()?;
     let interrupts = Signals::that_end_a_program()?;
     let made = make(global, options, Waits::ForStart, Terminal::GoesToSocket, &interrupts)?;
     made.init.release();
@@ -79,8 +80,8 @@ pub(super) struct Made<'a> {
     pub init: Newborn<'a>,
     /// Its cgroup.
     pub cgroup: cgroup::Directory,
-    /// What it does.
-    pub plan: Plan,
+    /// What is remembered of it.
+    pub record: Record,
 }
 
 /// Makes a container: everything below undoes itself unless all of it succeeds.
@@ -91,7 +92,6 @@ pub(super) fn make<'a>(
     terminal: Terminal,
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
-    own_binary::keep_out_of_reach()?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
     let systemd = container_cgroup::systemd(global, &host)?;
@@ -127,13 +127,13 @@ pub(super) fn make<'a>(
             interrupts,
         },
     )?;
+    let program = parent::compile_filter(&plan)?;
+    filter::write(reservation.directory(), &program)?;
+    init.send_filter(program)?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     cgroup::limits::apply(home.directory(), &plan.limits)?;
     cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    let program = parent::compile_filter(&plan)?;
-    filter::write(reservation.directory(), &program)?;
-    init.send_filter(program)?;
     init.attend(&parent::care(&plan, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
@@ -143,7 +143,7 @@ pub(super) fn make<'a>(
     reservation.commit(&record)?;
     pid_file.keep();
     let cgroup = home.commit();
-    Ok(Made { init, cgroup, plan })
+    Ok(Made { init, cgroup, record })
 }
 
 fn request<'a>(
