@@ -27,12 +27,16 @@ expect "the user's systemd knows its limits" "67108864 44" known
 expect "the kernel has them" "67108864 44" eval "cd /sys/fs/cgroup$user/user.slice/etui-mine.scope && cat memory.max pids.max | paste -sd' '"
 check "update" as_alice etui update --pids-limit 55 mine
 expect "the user's systemd knows of it" "67108864 55" known
-check "exec" as_alice etui exec mine true
+enter() { as_alice etui exec -d --pid-file /home/alice/pid mine sleep 1000 >/tmp/entered 2>&1; }
+check "exec" enter
+expect "is in the same cgroup" "0::$user/user.slice/etui-mine.scope" eval 'cat /proc/$(cat /home/alice/pid)/cgroup'
 check "delete" as_alice etui delete --force mine
 expect "no unit is left" "" units 'etui-*'
 check "nothing is left" nothing_left mine
-without() { as_alice env -u XDG_RUNTIME_DIR etui --root /tmp/alice --systemd-cgroup run --bundle $bundle nobus 2>&1 | grep -F 'neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set'; }
-check "no user's systemd is told" without
+without() { as_alice env -u XDG_RUNTIME_DIR etui --root /tmp/alice --systemd-cgroup run --bundle $bundle nobus; }
+exits "no user's systemd" 1 without
+without >/tmp/told 2>&1
+check "is told" grep -qF "neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set" /tmp/told
 by_bus() { as_alice env -u XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus etui --root /tmp/alice --systemd-cgroup "$@"; }
 if [ -S /run/user/1000/bus ]; then
     check "the user's bus serves" eval "by_bus run -d --bundle $bundle bybus </dev/null >/dev/null 2>&1 && by_bus delete --force bybus"

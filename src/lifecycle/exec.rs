@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, foreground, pid_file, sockets};
+use super::{Attachment, Global, cgroup as container_cgroup, foreground, pid_file, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
@@ -104,6 +104,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         &join,
         &Cradle {
             cgroup: &cgroup,
+            keeper: container_cgroup::keeper(&container.record, options.cgroup.as_deref()),
             init: init.as_fd(),
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: options.preserve_fds,
