@@ -49,15 +49,9 @@ fn read(name: &str) -> Spec {
     bundle::read(&directory(name).join("config.json")).unwrap()
 }
 
-fn plan(spec: &Spec, host: &Host) -> Plan {
-    let bundle = Path::new("/bundle");
-    let request = Request {
-        id: "web",
-        bundle,
-        switch: Switch::Pivot,
-        keyring: Session::New,
-        cgroups: CgroupMaker::Ourselves,
-    };
+fn plan(spec: &Spec, host: &Host, cgroups: CgroupMaker<'_>) -> Plan {
+    let (id, bundle) = ("web", Path::new("/bundle"));
+    let request = Request { id, bundle, switch: Switch::Pivot, keyring: Session::New, cgroups };
     Plan::new(&request, spec, host).unwrap()
 }
 
