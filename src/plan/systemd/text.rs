@@ -207,10 +207,15 @@ fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
     let (digits, radix) = if let Some(digits) = digits.strip_prefix("0x") {
         (digits, 16)
     } else if let Some(digits) = digits.strip_prefix('0').filter(|digits| !digits.is_empty()) {
-        i128::from_str_radix(digits, 8)
+        (digits, 8)
     } else {
-        digits.parse()
+        (digits, 10)
     };
+    // Rust reads a sign of its own, which would be a second one.
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let number = i128::from_str_radix(digits, radix);
     number.ok().and_then(|number| T::try_from(sign * number).ok())
 }
 
