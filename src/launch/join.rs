@@ -69,7 +69,7 @@ impl Join {
 }
 
 /// Where the process is born, and what it is given.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cradle<'c, 'a> {
     /// Its cgroup.
     pub cgroup: &'c Directory,
@@ -78,7 +78,7 @@ pub struct Cradle<'c, 'a> {
     /// The container's init.
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
-    pub console_socket: Option<OwnedFd>,
+    pub console_socket: Option<&'c OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
@@ -167,7 +167,7 @@ fn to_ready(
     }
     enter(join, namespaces, cradle.init)?;
 
-    hand_out_console(join, cradle.console_socket.as_ref(), channel)?;
+    hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
     payload::set_affinity(join.process.exec_affinity.last.as_ref())
         .context("process.execCPUAffinity.final")?;

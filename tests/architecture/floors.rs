@@ -64,6 +64,7 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("lifecycle::*", "lifecycle::cgroup", "and its cgroup"),
     ("lifecycle::create", "lifecycle::socket_activation", "the sockets of a service manager"),
     ("lifecycle::*", "lifecycle::notify_socket", "a service manager waits for readiness"),
+    ("lifecycle::*", "lifecycle::rdt", "the groups of resctrl"),
     ("lifecycle::*", "lifecycle::sockets", "the sockets that a caller gave"),
     ("lifecycle::*", "lifecycle::pid_file", "the pid file that a caller wants"),
     ("lifecycle::*", "lifecycle::hooks_outside", "the hooks of the runtime's namespace"),
