@@ -153,7 +153,8 @@ pub(super) fn make<'a>(
     Ok(Made { init, cgroup, plan })
 }
 
-fn request<'a>(options: &'a Options, bundle: &'a Bundle) -> Request<'a> {
+/// What the plan has to know beside `config.json`.
+pub(super) fn request<'a>(options: &'a Options, bundle: &'a Bundle) -> Request<'a> {
     Request {
         id: &options.id,
         bundle: &bundle.path,
@@ -202,7 +203,12 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 }
 
 /// Names what will be acquired, before it is: whoever finds this record after a crash can remove all of it.
-fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Options) -> Record {
+pub(super) fn provisional_record(
+    plan: &Plan,
+    bundle: Bundle,
+    host: &Host,
+    options: &Options,
+) -> Record {
     let spec = bundle.spec;
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
