@@ -148,6 +148,7 @@ fn plan_of(record: &Record) -> Result<Plan> {
 fn refuse_what_criu_lacks(options: &Options) -> Result<()> {
     const MEMORY_TRACKING: u32 = 1;
     const LAZY_PAGES: u32 = 2;
+    criu::check_installed()?;
     if options.extent == Extent::Memory && criu::lacks(MEMORY_TRACKING)? {
         return Err(Error::refused("--pre-dump: this kernel or criu does not track memory"));
     }

@@ -79,6 +79,7 @@ struct Restored {
 }
 
 fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
+    criu::check_installed()?;
     let bundle = Bundle::open(&options.create.bundle)?;
     let host = Host::probe()?;
     let request = create::request(&options.create, &bundle);

@@ -78,6 +78,15 @@ pub fn carry_out(
     }
 }
 
+/// Refuses where criu is not installed, before anything is done for it.
+pub fn check_installed() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    match std::env::split_paths(&path).any(|directory| directory.join("criu").is_file()) {
+        true => Ok(()),
+        false => Err(Error::refused("criu(8) is not installed, or not on PATH")),
+    }
+}
+
 /// What this kernel and criu can do: the fields of `criu_features` that are set in `wanted` and not in the answer.
 pub fn lacks(field: u32) -> Result<bool> {
     let features = Message::default().number(field, true);
@@ -117,13 +126,7 @@ impl Criu {
             .arg(theirs.as_raw_fd().to_string())
             .stdin(Stdio::inherit())
             .spawn()
-            .call(|| "exec(\"criu\")")
-            .map_err(|error| match error.errno() {
-                Some(nix::errno::Errno::ENOENT) => {
-                    error.hint("criu(8) is not installed, or not on PATH")
-                }
-                _ => error,
-            })?;
+            .call(|| "exec(\"criu\")")?;
         Ok(Criu { child, socket: ours })
     }
 
