@@ -16,7 +16,7 @@ use etui::kernel::seccomp::{self, Arch, Filter, Profile};
 use etui::launch::channel::Channel;
 use etui::launch::messages::{ToInit, ToParent};
 use etui::plan::process::OfContainer;
-use etui::plan::{self, Plan, Request};
+use etui::plan::{self, CgroupMaker, Plan, Request};
 use etui::record::Record;
 use etui::spec::bundle::parse;
 use etui::spec::{Process, Seccomp, Spec};
@@ -25,12 +25,16 @@ use seccomp_support::{ARCHS, Call, Reading, check_form, run};
 /// A whole `config.json`: parsed and planned.
 pub fn config(data: &[u8]) {
     let Some(spec) = read::<Spec>(data) else { return };
-    for host in hosts() {
+    let by_systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    let makers = [CgroupMaker::Ourselves, by_systemd];
+    for (host, cgroups) in hosts().into_iter().flat_map(|host| makers.map(|by| (host.clone(), by)))
+    {
         let request = Request {
             id: "fuzzed",
             bundle: Path::new("/bundle"),
             switch: Switch::Pivot,
             keyring: Session::New,
+            cgroups,
         };
         let Some(plan) = told_in_a_line(Plan::new(&request, &spec, &host)) else { continue };
         assert!(!plan.process.args.is_empty() && plan.process.cwd.is_absolute());

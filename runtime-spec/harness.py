@@ -95,6 +95,19 @@ def wait_for(what, condition, seconds=5):
         time.sleep(0.005)
 
 
+def remove_cgroup(path):
+    def removed():
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    wait_for(f"{path} to be empty", removed)
+
+
 def default_config(container_id):
     def mount(destination, kind, *options):
         return {"destination": destination, "type": kind, "source": kind, "options": list(options)}
@@ -296,8 +309,5 @@ class Container:
             undo()
         wait_for("the processes to end", lambda: not self.processes())
         for cgroup in sorted(CGROUPS.glob(f"{self.id}*/**/"), reverse=True):
-            try:
-                cgroup.rmdir()
-            except OSError:
-                pass
+            remove_cgroup(cgroup)
         shutil.rmtree(self.dir, ignore_errors=True)

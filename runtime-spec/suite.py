@@ -15,5 +15,5 @@ def statements():
             importlib.import_module(group)
     for file, words in registry.WORDS.items():
         held = sum(s.words for s in registry.ALL if s.file == file)
-        assert held == words or __import__("os").environ.get("DRAFT"), f"{file}: the statements answer {held} of {words} words"
+        assert held == words, f"{file}: the statements answer {held} of {words} words"
     return registry.ALL

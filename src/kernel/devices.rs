@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::sys::stat::{Mode, SFlag, fstatat, makedev, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
+use super::mounts::Place;
 use super::safe_path::{self, Missing};
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, Reach};
@@ -58,17 +59,30 @@ pub const LINKS: &[(&str, &str)] = &[
 /// Where `/dev/ptmx` leads, so that it opens the container's own devpts.
 pub const PTMX_LINK: (&str, &str) = ("pts/ptmx", "ptmx");
 
-/// Makes `node` below `root`; one that is there already is left as it is.
-pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
+/// Makes `node` at `place`; one that is there already is left as it is. Anything else of that name is an error
+/// (config-linux.md, "Devices").
+pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     let intent = || format!("device {}", node.path.display());
-    let (directory, name) = parent_and_name(root, &node.path).with_context(intent)?;
+    let (directory, name) = parent_and_name(place).with_context(intent)?;
     let (kind, number) = match node.kind {
         NodeKind::Character(major, minor) => (SFlag::S_IFCHR, makedev(major, minor)),
         NodeKind::Block(major, minor) => (SFlag::S_IFBLK, makedev(major, minor)),
         NodeKind::Fifo => (SFlag::S_IFIFO, 0),
     };
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
-        Err(Errno::EEXIST) => return Ok(()),
+        Err(Errno::EEXIST) => {
+            let there = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .call(|| format!("fstatat({name:?})"))
+                .with_context(intent)?;
+            let same = there.st_mode & SFlag::S_IFMT.bits() == kind.bits()
+                && (kind == SFlag::S_IFIFO || there.st_rdev == number);
+            return match same {
+                true => Ok(()),
+                false => Err(Error::call("something else is there", Errno::EEXIST)
+                    .hint("the image's /dev has a file of that name: mount a tmpfs on /dev")
+                    .context(intent())),
+            };
+        }
         other => other
             .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
             .with_context(intent)?,
@@ -91,22 +105,22 @@ pub fn detached(path: &Path) -> Result<OwnedFd> {
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
 }
 
-/// Binds the host's node at `path` to the same path below `root`, by a detached bind made beforehand where there is one.
-pub fn bind(root: BorrowedFd<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
+/// Binds the host's node at `path` to `place`, by a detached bind made beforehand where there is one.
+pub fn bind(place: Place<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
     let put = || {
         let node = prepared.map_or_else(|| detached(path), Ok)?;
-        let target = safe_path::open_or_make(root, path, Missing::File)?;
+        let target = safe_path::open_or_make(place.root, place.path, Missing::File)?;
         mount_api::attach(node.as_fd(), target.as_fd()).call(|| format!("move_mount({path:?})"))
     };
     put().with_context(|| format!("device {}", path.display()))
 }
 
-/// Makes the links of /dev below `root`; what an image has under these names gives way only for `ptmx`.
+/// Makes the links of /dev, which is at `place`; what an image has under these names gives way only for `ptmx`.
 ///
 /// All happens relative to one descriptor of the container's own /dev: an image whose /dev is a link must not have us
 /// touch the host's (CVE-2026-41579).
-pub fn link_dev(root: BorrowedFd<'_>, ptmx: Ptmx) -> Result<()> {
-    let dev = safe_path::open_or_make(root, Path::new("/dev"), Missing::Directory)?;
+pub fn link_dev(place: Place<'_>, ptmx: Ptmx) -> Result<()> {
+    let dev = safe_path::open_or_make(place.root, place.path, Missing::Directory)?;
     for (target, name) in LINKS {
         link(dev.as_fd(), target, name)?;
     }
@@ -140,10 +154,7 @@ fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
     }
 }
 
-fn parent_and_name<'path>(
-    root: BorrowedFd<'_>,
-    path: &'path Path,
-) -> Result<(OwnedFd, &'path Path)> {
+fn parent_and_name(Place { root, path, .. }: Place<'_>) -> Result<(OwnedFd, &Path)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::refused(format!("{}: not a path of a file", path.display())));
     };

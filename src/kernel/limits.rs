@@ -7,39 +7,39 @@ use super::procfs::Procfs;
 use crate::error::{Call, Result};
 use crate::sys::prlimit;
 
-/// A resource of prlimit(2).
+/// A resource of prlimit(2), by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resource(&'static str, u32);
+pub struct Resource(u32);
 
-/// Every resource of Linux 5.14 and later.
-const RESOURCES: [Resource; 16] = [
-    Resource("RLIMIT_AS", libc::RLIMIT_AS),
-    Resource("RLIMIT_CORE", libc::RLIMIT_CORE),
-    Resource("RLIMIT_CPU", libc::RLIMIT_CPU),
-    Resource("RLIMIT_DATA", libc::RLIMIT_DATA),
-    Resource("RLIMIT_FSIZE", libc::RLIMIT_FSIZE),
-    Resource("RLIMIT_LOCKS", libc::RLIMIT_LOCKS),
-    Resource("RLIMIT_MEMLOCK", libc::RLIMIT_MEMLOCK),
-    Resource("RLIMIT_MSGQUEUE", libc::RLIMIT_MSGQUEUE),
-    Resource("RLIMIT_NICE", libc::RLIMIT_NICE),
-    Resource("RLIMIT_NOFILE", libc::RLIMIT_NOFILE),
-    Resource("RLIMIT_NPROC", libc::RLIMIT_NPROC),
-    Resource("RLIMIT_RSS", libc::RLIMIT_RSS),
-    Resource("RLIMIT_RTPRIO", libc::RLIMIT_RTPRIO),
-    Resource("RLIMIT_RTTIME", libc::RLIMIT_RTTIME),
-    Resource("RLIMIT_SIGPENDING", libc::RLIMIT_SIGPENDING),
-    Resource("RLIMIT_STACK", libc::RLIMIT_STACK),
+/// Every resource of Linux 5.14 and later, each at its number (asm-generic/resource.h).
+const NAMES: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
 ];
 
 impl Resource {
     /// The resource of this name (`RLIMIT_NOFILE`).
     pub fn from_name(name: &str) -> Option<Resource> {
-        RESOURCES.into_iter().find(|resource| resource.0 == name)
+        (0..).zip(NAMES).find(|(_, known)| *known == name).map(|(number, _)| Resource(number))
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        self.0
+        NAMES[self.0 as usize]
     }
 }
 
@@ -57,8 +57,9 @@ pub struct Rlimit {
 /// Sets the limits of process `pid`. Raising a ceiling needs `CAP_SYS_RESOURCE` in the initial user namespace.
 pub fn set(pid: Pid, limits: &[Rlimit]) -> Result<()> {
     for limit in limits {
-        let Rlimit { resource: Resource(name, number), soft, hard } = *limit;
-        prlimit::set(pid.as_raw(), number, soft, hard)
+        let Rlimit { resource, soft, hard } = *limit;
+        let name = resource.name();
+        prlimit::set(pid.as_raw(), resource.0, soft, hard)
             .call(|| format!("prlimit({pid}, {name}, soft {soft}, hard {hard})"))
             .map_err(|error| match error.errno() {
                 Some(Errno::EPERM) => error.hint(

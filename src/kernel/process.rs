@@ -132,13 +132,15 @@ impl From<Pidfd> for OwnedFd {
 /// What we want of /proc/PID/stat.
 struct Stat {
     state: u8,
+    threads: u64,
     start_time: u64,
 }
 
 impl Stat {
-    /// A zombie, or dead: its descriptors, memory and namespaces are gone.
+    /// A zombie, or dead: its descriptors, memory and namespaces are gone. A process whose first thread alone has ended
+    /// looks like a zombie too, and runs (pthread_exit(3), "NOTES"): a container must not hide from us that way.
     fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x')
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
 }
 
@@ -168,8 +170,9 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = std::str::from_utf8(&text[after_name..]).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     // The state is field 3, and the next one field 4.
-    let start_time = fields.nth(22 - 4)?.parse().ok()?;
-    Some(Stat { state, start_time })
+    let threads = fields.nth(20 - 4)?.parse().ok()?;
+    let start_time = fields.nth(22 - 21)?.parse().ok()?;
+    Some(Stat { state, threads, start_time })
 }
 
 #[cfg(test)]
@@ -184,9 +187,17 @@ mod tests {
             b"42 (x) R 1 (y) ) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2\n",
         );
         let stat = stat.expect("well formed");
-        assert_eq!((stat.state, stat.start_time), (b'S', 987_654));
+        assert_eq!((stat.state, stat.threads, stat.start_time), (b'S', 1, 987_654));
         assert!(parse_stat(b"42 (x) S 1").is_none());
         assert!(parse_stat(b"").is_none());
+    }
+
+    #[test]
+    fn a_process_without_its_first_thread_is_alive() {
+        let stat = |state, threads| Stat { state, threads, start_time: 1 };
+        assert!(!stat(b'Z', 2).has_ended());
+        assert!(stat(b'Z', 1).has_ended() && stat(b'X', 0).has_ended());
+        assert!(!stat(b'S', 1).has_ended());
     }
 
     #[test]

@@ -37,12 +37,12 @@ impl Birthplace {
     }
 }
 
-/// One clone, into the cgroup where the kernel allows it (see `kernel-features.md`): EBUSY when the cgroup hands
+/// One clone, into the cgroup where there is one and the kernel allows it (see `kernel-features.md`): EBUSY when the cgroup hands
 /// controllers down, EACCES without delegation, ENODEV while it is removed, EOPNOTSUPP when it is not a domain.
 pub(super) fn clone(
     flags: CloneFlags,
     joins: &[(Namespace, BorrowedFd<'_>)],
-    cgroup: &Directory,
+    cgroup: Option<&Directory>,
 ) -> Result<(Birth, Birthplace)> {
     let among = |wanted| joins.iter().copied().find(|(kind, _)| *kind == wanted);
     let flags = u64::from(flags.bits().cast_unsigned());
@@ -69,12 +69,11 @@ pub(super) fn clone(
     })
 }
 
-fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birthplace)> {
-    let into = CloneArgs { flags, cgroup: Some(cgroup.dir_fd()) };
-    match clone3(into) {
+fn clone_into(flags: u64, cgroup: Option<&Directory>) -> Result<(Birth, Birthplace)> {
+    let Some(cgroup) = cgroup else { return clone_beside(flags) };
+    match clone3(CloneArgs { flags, cgroup: Some(cgroup.dir_fd()) }) {
         Err(Errno::EBUSY | Errno::EACCES | Errno::ENODEV | Errno::EOPNOTSUPP) => {
-            let beside = clone3(CloneArgs { flags, cgroup: None });
-            Ok((beside.call(|| format!("clone3({flags:#x})"))?, Birthplace::Elsewhere))
+            clone_beside(flags)
         }
         other => Ok((
             other.call(|| format!("clone3({flags:#x}|CLONE_INTO_CGROUP)"))?,
@@ -83,13 +82,18 @@ fn clone_into(flags: u64, cgroup: &Directory) -> Result<(Birth, Birthplace)> {
     }
 }
 
+fn clone_beside(flags: u64) -> Result<(Birth, Birthplace)> {
+    let born = clone3(CloneArgs { flags, cgroup: None }).call(|| format!("clone3({flags:#x})"))?;
+    Ok((born, Birthplace::Elsewhere))
+}
+
 /// Clones after joining `joins`, in order, by way of a go-between that makes the new process its own sibling
 /// (`CLONE_PARENT`), and so our child: the rights over the namespaces it creates must come from the joined ones, which
 /// we must not enter ourselves.
 fn clone_as_sibling(
     flags: u64,
     joins: &[(Namespace, BorrowedFd<'_>)],
-    cgroup: &Directory,
+    cgroup: Option<&Directory>,
 ) -> Result<(Birth, Birthplace)> {
     let (ours, theirs) = socket::pair(SockType::SeqPacket).call(|| "socketpair()")?;
     match clone3(CloneArgs { flags: 0, cgroup: None }).call(|| "clone3(0)")? {
@@ -110,7 +114,7 @@ fn clone_as_sibling(
 fn between(
     flags: u64,
     joins: &[(Namespace, BorrowedFd<'_>)],
-    cgroup: &Directory,
+    cgroup: Option<&Directory>,
     parent: &OwnedFd,
 ) -> Result<(Birth, Birthplace)> {
     let made = joins

@@ -18,6 +18,7 @@ use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
+use crate::kernel::mounts::Place;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
@@ -94,7 +95,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
     match birth {
         Birth::Child => {
             drop(ours);
@@ -105,7 +106,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, cradle.cgroup)?;
+            newborn.place(birthplace, |pid| cradle.cgroup.add_process(pid))?;
             newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
@@ -200,6 +201,10 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
-    let pty = terminal::open(root.as_fd(), wanted).context("process.terminal")?;
+    let pts = {
+        let path = Path::new("/dev/pts");
+        Place { root: root.as_fd(), path, whole: path }
+    };
+    let pty = terminal::open(pts, wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }

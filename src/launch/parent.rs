@@ -6,10 +6,11 @@ use super::birth::{self, Birth};
 use super::channel::Channel;
 use super::init::{self, Inheritance};
 use super::messages::ToInit;
+use super::network;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
-use crate::kernel::cgroup::Directory;
+use crate::kernel::cgroup::Home;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::procfs::Procfs;
@@ -19,14 +20,13 @@ use crate::plan::Plan;
 use crate::spec::state::Status;
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 4] =
-    [Namespace::User, Namespace::Pid, Namespace::Network, Namespace::Uts];
+const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
-pub struct Cradle<'c, 'a> {
+pub struct Cradle<'c, 'h, 'a> {
     /// Its cgroup.
-    pub cgroup: &'c Directory,
+    pub home: &'c mut Home<'h>,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -38,8 +38,8 @@ pub struct Cradle<'c, 'a> {
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
-pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { cgroup, gate, console_socket, preserve_fds, interrupts } = cradle;
+pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
+    let Cradle { home, gate, console_socket, preserve_fds, interrupts } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
@@ -48,9 +48,12 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
     if !init::makes_ipc_namespace(&plan.namespaces) {
         flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
     }
+    if !network::is_made_by_parent(&plan.namespaces) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Network]);
+    }
 
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
-    let (birth, birthplace) = birth::clone(flags, &beforehand, cgroup)?;
+    let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
             drop(ours);
@@ -71,7 +74,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
     };
     drop(theirs);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts);
-    newborn.place(birthplace, cgroup)?;
+    newborn.place(birthplace, |pid| home.take_in(pid))?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
@@ -79,6 +82,9 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, 'a>) -> Result<Newborn<'a>
         newborn.say(&ToInit::IdsMapped)?;
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    if network::is_made_by_parent(&plan.namespaces) {
+        newborn.say(&ToInit::Network(network::make(&procfs)?))?;
+    }
     Ok(newborn)
 }
 

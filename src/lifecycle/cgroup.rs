@@ -1,10 +1,41 @@
-//! The cgroup of a container that has a record.
+//! The cgroup of a container: who makes it, and where it is once there is a record.
 
 use nix::errno::Errno;
 
 use super::container::Container;
+use super::{CgroupManager, Global};
 use crate::error::{Error, Result};
-use crate::kernel::cgroup::Directory;
+use crate::host::Host;
+use crate::kernel::cgroup::systemd::{NewUnit, Order, Realm, Systemd};
+use crate::kernel::cgroup::{Directory, Home, cgroupfs};
+use crate::plan::Plan;
+use crate::record::Record;
+
+/// The systemd that makes the cgroup, where it is to (`--systemd-cgroup`).
+pub(super) fn systemd(global: &Global, host: &Host) -> Result<Option<Systemd>> {
+    match global.cgroup_manager {
+        CgroupManager::Cgroupfs => Ok(None),
+        CgroupManager::Systemd if host.is_rootless() => Systemd::connect(Realm::User).map(Some),
+        CgroupManager::Systemd => Systemd::connect(Realm::System).map(Some),
+    }
+}
+
+/// The systemd that made the container's unit.
+pub(super) fn systemd_of(record: &Record) -> Result<Systemd> {
+    Systemd::connect(if record.rootless { Realm::User } else { Realm::System })
+}
+
+/// Makes the cgroup; or has everything ready for systemd to make it.
+pub(super) fn home<'p>(plan: &'p Plan, host: &Host, systemd: Option<Systemd>) -> Result<Home<'p>> {
+    let (mount, limits) = (&host.cgroup_mount, &plan.limits);
+    match (systemd, &plan.unit) {
+        (Some(systemd), Some(unit)) => {
+            let order = Order { unit, limits, devices: &plan.device_filter };
+            NewUnit::plan(systemd, order, plan.cgroup.directory(mount)).map(Home::Unit)
+        }
+        _ => cgroupfs::create(mount, &plan.cgroup, &host.controllers, limits).map(Home::Ready),
+    }
+}
 
 /// Opens the container's cgroup.
 pub(super) fn open(container: &Container) -> Result<Directory> {

@@ -13,7 +13,7 @@ use crate::kernel::criu::{self, Message, Task};
 use crate::kernel::keyring::Session;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::rootfs::Switch as RootSwitch;
-use crate::plan::{Plan, Request, mounts};
+use crate::plan::{CgroupMaker, Plan, Request, mounts};
 use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::bundle::Bundle;
@@ -141,6 +141,7 @@ fn plan_of(record: &Record) -> Result<Plan> {
         bundle: &bundle.path,
         switch: RootSwitch::default(),
         keyring: Session::default(),
+        cgroups: CgroupMaker::Ourselves,
     };
     Plan::new(&request, &bundle.spec, &Host::probe()?)
 }

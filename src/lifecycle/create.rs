@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupManager, Global, notify_socket, pid_file, rdt, socket_activation, sockets};
+use super::{
+    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::{self, cgroupfs};
+use crate::kernel::cgroup;
+use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
 use crate::kernel::process::Process;
 use crate::kernel::rdt::{NewGroups, mount_point};
@@ -16,7 +19,7 @@ use crate::launch::newborn::Newborn;
 use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
-use crate::plan::{Plan, Request};
+use crate::plan::{CgroupMaker, Plan, Request};
 use crate::record::store::Store;
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
@@ -46,6 +49,7 @@ pub struct Options {
 
 /// Makes a container that waits for `start`.
 pub fn create(global: &Global, options: &Options) -> Result<()> {
+    own_binary::keep_out_of_reach()?;
     let interrupts = Signals::that_end_a_program()?;
     let made = make(global, options, Waits::ForStart, Terminal::GoesToSocket, &interrupts)?;
     made.init.release();
@@ -77,8 +81,8 @@ pub(super) struct Made<'a> {
     pub init: Newborn<'a>,
     /// Its cgroup.
     pub cgroup: cgroup::Directory,
-    /// What it does.
-    pub plan: Plan,
+    /// What is remembered of it.
+    pub record: Record,
 }
 
 /// Makes a container: everything below undoes itself unless all of it succeeds.
@@ -89,10 +93,10 @@ pub(super) fn make<'a>(
     terminal: Terminal,
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
-    own_binary::keep_out_of_reach()?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
-    let mut plan = Plan::new(&request(options, &bundle), &bundle.spec, &host)?;
+    let systemd = container_cgroup::systemd(global, &host)?;
+    let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     plan.process.env.extend(sockets.environment);
     let store = Store::new(&global.root);
@@ -101,7 +105,7 @@ pub(super) fn make<'a>(
         notify_socket::plan(&mut plan, &store.directory(&options.id)?);
     }
     let passed_on = options.preserve_fds + sockets.count;
-    refuse(global, options, &plan, terminal)?;
+    refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
 
     let mut record = provisional_record(&plan, bundle, &host, options);
@@ -109,8 +113,7 @@ pub(super) fn make<'a>(
     if notify.is_some() {
         notify_socket::make_directory(reservation.directory())?;
     }
-    let cgroup =
-        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    let mut home = container_cgroup::home(&plan, &host, systemd)?;
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let gate = match waits {
         Waits::ForStart => Gate::make(reservation.directory())?,
@@ -119,28 +122,28 @@ pub(super) fn make<'a>(
     let mut init = parent::give_birth(
         &plan,
         Cradle {
-            cgroup: cgroup.directory(),
+            home: &mut home,
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
             interrupts,
         },
     )?;
-    remember(&mut record, &init)?;
-    reservation.update(&record)?;
     if let Some(rdt) = &rdt {
         rdt.add(init.pid())?;
     }
-    cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
-    cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
     parent::move_net_devices(&plan, &init)?;
-    if let Some(owner) = plan.cgroup_owner {
-        cgroup.directory().delegate(owner)?;
-    }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
-    init.attend(&parent::care(&plan, &init), cgroup.directory())?;
+    remember(&mut record, &init)?;
+    reservation.update(&record)?;
+    cgroup::limits::apply(home.directory(), &plan.limits)?;
+    cgroup::devices::attach(home.directory(), &plan.device_filter)?;
+    if let Some(owner) = plan.cgroup_owner {
+        home.directory().delegate(owner)?;
+    }
+    init.attend(&parent::care(&plan, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -148,29 +151,31 @@ pub(super) fn make<'a>(
     init.commit()?;
     reservation.commit(&record)?;
     pid_file.keep();
-    let cgroup = cgroup.commit();
+    let cgroup = home.commit();
     rdt.map(NewGroups::commit);
-    Ok(Made { init, cgroup, plan })
+    Ok(Made { init, cgroup, record })
 }
 
 /// What the plan has to know beside `config.json`.
-pub(super) fn request<'a>(options: &'a Options, bundle: &'a Bundle) -> Request<'a> {
+pub(super) fn request<'a>(
+    options: &'a Options,
+    bundle: &'a Bundle,
+    systemd: Option<&'a Systemd>,
+) -> Request<'a> {
     Request {
         id: &options.id,
         bundle: &bundle.path,
         switch: options.root_switch,
         keyring: options.keyring,
+        cgroups: match systemd {
+            Some(systemd) => CgroupMaker::Systemd { root: systemd.root() },
+            None => CgroupMaker::Ourselves,
+        },
     }
 }
 
 /// What can be seen to fail before anything is touched.
-fn refuse(global: &Global, options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
-    if global.cgroup_manager == CgroupManager::Systemd {
-        return Err(Error::refused(
-            "--systemd-cgroup: this version of etui makes cgroups itself only",
-        )
-        .hint("set the engine's cgroup driver to cgroupfs"));
-    }
+fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     refuse_terminal_mismatch(options, plan, terminal)?;
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
@@ -244,6 +249,9 @@ pub(super) fn provisional_record(
         },
         ..Record::default()
     };
+    if let Some(unit) = &plan.unit {
+        record.systemd_unit = unit.name.as_str().to_owned();
+    }
     record.set_cgroup_path(plan.cgroup.directory(&host.cgroup_mount));
     record
 }

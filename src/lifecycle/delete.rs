@@ -1,20 +1,25 @@
 //! The verb `delete`.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::container::Container;
-use super::{Global, hooks_outside, rdt};
+use super::{Global, cgroup as container_cgroup, hooks_outside, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::{self, Directory, removal};
 use crate::kernel::process::Waited;
 use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::state::Status;
+use crate::warning::warn;
 
 /// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a systemd that we can't reach may take to see that a cgroup is empty.
+const SYSTEMD_SEES_BY_THEN: Duration = Duration::from_secs(1);
 
 /// What may be deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +42,10 @@ pub fn delete(global: &Global, id: &str, force: Force) -> Result<()> {
 }
 
 fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Result<()> {
+    if force == Force::Yes {
+        // Who holds the lock may be waiting for this very process, such as `start` for a hook that never ends.
+        let _ = store.load(id).and_then(|record| kill_init(&record));
+    }
     let _lock = store.lock(id)?;
     let container = match Container::load(global, id) {
         Ok(container) => container,
@@ -64,6 +73,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;
     if let Some(path) = record.cgroup_path() {
         empty_cgroup(path)
+            .and_then(|()| stop_unit(record, path))
             .and_then(|()| removal::remove(path, PATIENCE))
             .context("remove the cgroup")?;
     }
@@ -89,8 +99,32 @@ fn kill_init(record: &Record) -> Result<()> {
     }
 }
 
+/// A unit is systemd's to remove.
+fn stop_unit(record: &Record, path: &Path) -> Result<()> {
+    if record.systemd_unit.is_empty() {
+        return Ok(());
+    }
+    match container_cgroup::systemd_of(record) {
+        Ok(mut systemd) => systemd.stop(&record.systemd_unit),
+        Err(error) => {
+            warn(format!("{} is not stopped: {error}", record.systemd_unit));
+            wait_until_gone(path);
+            Ok(())
+        }
+    }
+}
+
+/// A systemd that we can't reach may be there all the same: it sees that the cgroup is empty, and removes it with the
+/// unit. It would not see us remove it.
+fn wait_until_gone(cgroup: &Path) {
+    let deadline = Instant::now() + SYSTEMD_SEES_BY_THEN;
+    while cgroup.exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A container without a pid namespace may have left processes behind; so may `exec`.
-fn empty_cgroup(path: &std::path::Path) -> Result<()> {
+fn empty_cgroup(path: &Path) -> Result<()> {
     match Directory::open(path) {
         Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),

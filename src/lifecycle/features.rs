@@ -107,7 +107,7 @@ fn linux() -> Linux {
     Linux {
         namespaces: &["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
         capabilities: capabilities(),
-        cgroup: Cgroup { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
+        cgroup: Cgroup { v1: false, v2: true, systemd: true, systemd_user: true, rdma: true },
         seccomp: seccomp(),
         apparmor: KNOWN,
         selinux: KNOWN,
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(features["ociVersionMax"], "1.3.0");
         assert_eq!(features["linux"]["capabilities"][0], "CAP_CHOWN");
         assert_eq!(features["linux"]["capabilities"][40], "CAP_CHECKPOINT_RESTORE");
-        assert_eq!(features["linux"]["cgroup"]["systemdUser"], false);
+        assert_eq!(features["linux"]["cgroup"]["systemdUser"], true);
         assert_eq!(features["linux"]["mountExtensions"]["idmap"]["enabled"], true);
         let options = features["mountOptions"].as_array().expect("a list");
         assert!(options.iter().any(|option| option == "rnosymfollow"));

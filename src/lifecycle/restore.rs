@@ -11,7 +11,7 @@ use super::checkpoint::{Common, Images, common_options, descriptor};
 use super::create;
 use super::foreground::{self, Company};
 use super::run::{Afterwards, Orphans};
-use super::{Attachment, Global, delete, pid_file, sockets};
+use super::{Attachment, CgroupManager, Global, delete, pid_file, sockets};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::host::Host;
@@ -80,9 +80,12 @@ struct Restored {
 
 fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
     criu::check_installed()?;
+    if global.cgroup_manager == CgroupManager::Systemd {
+        return Err(Error::refused("--systemd-cgroup: etui restores into cgroups it makes itself"));
+    }
     let bundle = Bundle::open(&options.create.bundle)?;
     let host = Host::probe()?;
-    let request = create::request(&options.create, &bundle);
+    let request = create::request(&options.create, &bundle, None);
     let plan = Plan::new(&request, &bundle.spec, &host)?;
     prepare_root(&plan)?;
     // After it: criu mounts things where its images are, which must be in its own mount namespace.
@@ -96,6 +99,9 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
         cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
     cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    if let Some(owner) = plan.cgroup_owner {
+        cgroup.directory().delegate(owner)?;
+    }
 
     let external = open_external_namespaces(&plan)?;
     let (opts, inherited) = restore_options(options, &plan, &images, &streams, &external)?;

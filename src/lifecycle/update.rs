@@ -2,10 +2,11 @@
 
 use super::container::Container;
 use super::{Global, cgroup, rdt};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::{Directory, limits};
+use crate::kernel::cgroup::{Directory, Limits, limits};
 use crate::plan;
+use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::Resources;
 use crate::spec::resources::{Cpu, Memory};
@@ -21,7 +22,21 @@ pub fn update(global: &Global, id: &str, wanted: &Resources) -> Result<()> {
     if let Some(memory) = &wanted.memory {
         must_leave_room(memory, &cgroup)?;
     }
-    limits::change(&cgroup, &limits)
+    limits::change(&cgroup, &limits)?;
+    if container.record.systemd_unit.is_empty() {
+        return Ok(());
+    }
+    tell_systemd(&container.record, &limits)?;
+    // What systemd has just written is rounded.
+    limits::apply(&cgroup, &limits)
+}
+
+/// It would write the old limits again when it reloads.
+fn tell_systemd(record: &Record, limits: &Limits) -> Result<()> {
+    let mut systemd = cgroup::systemd_of(record)?;
+    systemd
+        .change(&record.systemd_unit, limits)
+        .with_context(|| format!("tell systemd of the limits of {}", record.systemd_unit))
 }
 
 /// Changes lines of the container's RDT group, which it gets where it has none yet.

@@ -15,6 +15,7 @@ pub mod rootfs;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sysctl;
+pub mod systemd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,20 @@ pub struct Request<'a> {
     pub switch: Switch,
     /// Which session keyring init has.
     pub keyring: Session,
+    /// Who makes the cgroup.
+    pub cgroups: CgroupMaker<'a>,
+}
+
+/// Who makes the cgroup.
+#[derive(Debug, Clone, Copy)]
+pub enum CgroupMaker<'a> {
+    /// We do, by directories and files.
+    Ourselves,
+    /// systemd does, as a unit.
+    Systemd {
+        /// Its own cgroup, below which those of its units are.
+        root: &'a Path,
+    },
 }
 
 /// All that creating one container means.
@@ -93,6 +108,8 @@ pub struct Plan {
     pub seccomp: Option<kernel::seccomp::Profile>,
     /// Programs to run at points of the life cycle.
     pub hooks: hooks::Hooks,
+    /// The unit that the cgroup is, where systemd makes it.
+    pub unit: Option<cgroup::systemd::Unit>,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
     /// Interfaces of the host that move in.
@@ -129,7 +146,7 @@ impl Plan {
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
         refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
         refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
-        let cgroup = cgroup_path(&linux.cgroups_path, request.id, host)?;
+        let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
             &spec.mounts,
@@ -180,6 +197,7 @@ impl Plan {
             rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
+            unit,
             cgroup,
             cgroup_owner: (!host.is_rootless())
                 .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
@@ -199,6 +217,23 @@ impl Plan {
             pid,
             bundle: self.bundle.clone(),
             annotations: self.annotations.clone(),
+        }
+    }
+}
+
+/// Where the cgroup is, and what unit it is to systemd.
+fn cgroup(
+    request: &Request<'_>,
+    asked: &str,
+    annotations: &BTreeMap<String, String>,
+    host: &Host,
+) -> Result<(Option<cgroup::systemd::Unit>, cgroup::Path)> {
+    match request.cgroups {
+        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host)?)),
+        CgroupMaker::Systemd { root } => {
+            let unit = systemd::unit(asked, request.id, annotations, host)?;
+            let path = unit.cgroup(root);
+            Ok((Some(unit), path))
         }
     }
 }

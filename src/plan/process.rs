@@ -33,8 +33,8 @@ pub struct Process {
     pub env: Vec<String>,
     /// The working directory, absolute.
     pub cwd: PathBuf,
-    /// The five capability sets; none: they stay as they are.
-    pub capabilities: Option<Sets>,
+    /// The five capability sets; empty where the configuration has none.
+    pub capabilities: Sets,
     /// Whether execve gains no privilege.
     pub no_new_privileges: bool,
     /// Resource limits, each resource once.
@@ -98,7 +98,7 @@ pub fn plan(process: Option<&spec::Process>, container: OfContainer<'_>) -> Resu
         args: process.args.clone(),
         env: environment(&process.env)?,
         cwd: process.cwd.clone(),
-        capabilities: process.capabilities.as_ref().map(capabilities),
+        capabilities: process.capabilities.as_ref().map(capabilities).unwrap_or_default(),
         no_new_privileges: process.no_new_privileges,
         rlimits: rlimits(&process.rlimits)?,
         oom_score_adj: oom_score_adj(process.oom_score_adj)?,

@@ -48,6 +48,9 @@ pub struct Record {
     pub rootless: bool,
     /// The cgroup's directory, absolute, under the key `""` as runc has it for cgroup v2.
     pub cgroup_paths: BTreeMap<String, PathBuf>,
+    /// The unit of systemd that the cgroup is; empty when we made the cgroup ourselves.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub systemd_unit: String,
     /// Files of init's namespaces, by the names of clone(2): `NEWPID`, `NEWNS` and so on.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub namespace_paths: BTreeMap<String, PathBuf>,

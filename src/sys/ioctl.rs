@@ -4,6 +4,9 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
+/// `SIOCSIFFLAGS` of <linux/sockios.h>; libc's constant does not fit every C library's ioctl(3).
+const SET_INTERFACE_FLAGS: libc::Ioctl = 0x8914;
+
 /// A terminal's size in characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WindowSize {
@@ -82,6 +85,6 @@ pub fn set_interface_flags(socket: impl AsFd, name: &str, flags: i16) -> nix::Re
     request.ifr_ifru.ifru_flags = flags;
     // SAFETY: the request reads one `ifreq`, whose name ends in a zero and whose flags are set.
     let answer =
-        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SET_INTERFACE_FLAGS, &raw const request) };
     Errno::result(answer).map(drop)
 }

@@ -1,4 +1,8 @@
 //! Every refusal of `plan`: what is asked for, and the words, which begin with the field's path.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a table reads better with json!() than with &json!()"
+)]
 
 use std::path::Path;
 
@@ -6,7 +10,7 @@ use etui::error::Kind;
 use etui::host::Host;
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::Switch;
-use etui::plan::{Plan, Request};
+use etui::plan::{CgroupMaker, Plan, Request};
 use etui::spec::Spec;
 use serde_json::{Value, json};
 
@@ -46,7 +50,13 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
     let bundle = Path::new("/bundle");
-    let request = Request { id: "web", bundle, switch, keyring: Session::New };
+    let request = Request {
+        id: "web",
+        bundle,
+        switch,
+        keyring: Session::New,
+        cgroups: CgroupMaker::Ourselves,
+    };
     let error = Plan::new(&request, &spec, host).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();

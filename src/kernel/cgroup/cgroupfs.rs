@@ -136,7 +136,8 @@ fn rmdir(path: &FilePath) -> nix::Result<()> {
 fn mkdir_failed(path: &FilePath, errno: Errno) -> Error {
     let error = Error::call(format!("mkdir({path:?})"), errno);
     match errno {
-        Errno::EACCES | Errno::EPERM | Errno::EROFS => {
+        Errno::EROFS => error.hint("the cgroup v2 tree is mounted read-only"),
+        Errno::EACCES | Errno::EPERM => {
             error.hint("the cgroup above is not delegated to this user: see Delegate= of systemd")
         }
         Errno::EAGAIN => error.hint("cgroup.max.depth or cgroup.max.descendants above is reached"),
@@ -146,12 +147,7 @@ fn mkdir_failed(path: &FilePath, errno: Errno) -> Error {
 
 /// A cgroup that was there must be nobody's: its processes would share the container's limits, and its end.
 fn must_be_idle(directory: &Directory) -> Result<()> {
-    let found = processes::processes(directory)?.len();
-    if found > 0 {
-        return Err(Error::new(format!(
-            "container's cgroup is not empty: {found} process(es) found"
-        )));
-    }
+    processes::must_be_none(directory)?;
     if freezer::is_frozen(directory)? {
         return Err(Error::new("container's cgroup unexpectedly frozen"));
     }

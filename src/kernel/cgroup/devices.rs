@@ -35,7 +35,7 @@ pub enum WithoutRights {
 
 impl DeviceFilter {
     /// The rules that count: those from the last for all devices on.
-    fn effective(&self) -> &[DeviceRule] {
+    pub(super) fn effective(&self) -> &[DeviceRule] {
         let last = self.rules.iter().rposition(|rule| rule.devices == Devices::All);
         &self.rules[last.unwrap_or(0)..]
     }
@@ -75,7 +75,10 @@ pub fn attach(cgroup: &Directory, filter: &DeviceFilter) -> Result<()> {
             if error.errno() == Some(Errno::EPERM)
                 && filter.without_rights == WithoutRights::Warn =>
         {
-            warn(format!("devices are not filtered: {error}"));
+            // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
+            warn(
+                "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
+            );
             Ok(())
         }
         outcome => outcome.context("linux.resources.devices"),

@@ -1,5 +1,6 @@
 //! The processes of a cgroup and of all below it: counted, killed, waited for.
 
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use nix::dir::Type;
@@ -7,7 +8,8 @@ use nix::errno::Errno;
 
 use super::events::Waited;
 use super::{Directory, EventsFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::sys::pidfd;
 
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
 pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
@@ -16,6 +18,16 @@ pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
+}
+
+/// Errs when there is a process in the cgroup or below.
+pub(super) fn must_be_none(cgroup: &Directory) -> Result<()> {
+    match processes(cgroup)?.len() {
+        0 => Ok(()),
+        found => {
+            Err(Error::new(format!("container's cgroup is not empty: {found} process(es) found")))
+        }
+    }
 }
 
 fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
@@ -41,8 +53,31 @@ pub(super) fn children(cgroup: &Directory) -> Result<Vec<String>> {
 
 /// Kills every process of the cgroup and below with SIGKILL, also frozen ones and those forked meanwhile
 /// (`cgroup.kill`, Linux 5.14).
+///
+/// A process whose first thread has ended survives that: the kernel sends the signal to this thread alone (seen on
+/// Linux 6.18). So whoever is left is sent it as a process.
 pub fn kill(cgroup: &Directory) -> Result<()> {
-    cgroup.write("cgroup.kill", "1")
+    cgroup.write("cgroup.kill", "1")?;
+    let events = cgroup.read_if_there("cgroup.events")?.unwrap_or_default();
+    match events.contains("populated 1") {
+        true => kill_one_by_one(cgroup),
+        false => Ok(()),
+    }
+}
+
+/// An id that is listed after its descriptor was opened is the id of a member: it has not been reused meanwhile.
+fn kill_one_by_one(cgroup: &Directory) -> Result<()> {
+    let opened =
+        processes(cgroup)?.into_iter().filter_map(|pid| Some((pid, pidfd::open(pid).ok()?)));
+    let opened: Vec<_> = opened.collect();
+    let members = processes(cgroup)?;
+    for (pid, process) in opened {
+        if members.binary_search(&pid).is_ok() {
+            // It may have ended by now, which is what we want.
+            let _ = pidfd::send_signal(process.as_fd(), libc::SIGKILL);
+        }
+    }
+    Ok(())
 }
 
 /// What was left when a wait ended.

@@ -6,8 +6,9 @@ mod copy_up;
 mod filesystem;
 mod id_mapped;
 mod place;
+mod tree;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 pub use crate::sys::mount_api::{MountAttr, Reach};
+pub use tree::{Place, Tree};
 
 use crate::error::{Call, Context, Result};
 use crate::kernel::id_maps::IdMap;
@@ -180,24 +182,6 @@ impl Propagation {
     }
 }
 
-/// The tree mounts are attached to. The root's descriptor changes when something is mounted over the root itself.
-#[derive(Debug)]
-pub struct Tree {
-    root: OwnedFd,
-}
-
-impl Tree {
-    /// The tree below `root`.
-    pub fn new(root: OwnedFd) -> Self {
-        Tree { root }
-    }
-
-    /// Its root.
-    pub fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
-    }
-}
-
 /// A detached mount made beforehand, where only the parent of a user namespace has the right to make it.
 pub type Prepared = Option<OwnedFd>;
 
@@ -219,11 +203,26 @@ pub fn needs_privileged_preparation(mount: &Mount) -> bool {
     matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
 }
 
+/// Kinds of file systems that are the same whatever network namespace they are mounted in.
+const WITHOUT_NETWORK: [&CStr; 4] = [c"proc", c"tmpfs", c"devpts", c"mqueue"];
+
+/// Whether the mount may remember the network namespace it was made in, as sysfs and those do that talk to a server.
+pub fn depends_on_network(mount: &Mount) -> bool {
+    match &mount.what {
+        What::Filesystem(filesystem) => !WITHOUT_NETWORK.contains(&&*filesystem.kind),
+        What::Bind(_) | What::Cgroup { .. } | What::Remount { .. } => false,
+    }
+}
+
 /// Puts `mount` into `tree`.
 pub fn attach(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<()> {
     attach_what(tree, mount, prepared)
         .and_then(|attached| match attached {
-            Some(attached) => finish(mount, attached.as_fd()),
+            Some(attached) => {
+                finish(mount, attached.as_fd())?;
+                tree.note(&mount.destination, &mount.what, attached);
+                Ok(())
+            }
             None => Ok(()),
         })
         .with_context(|| describe(mount))

@@ -133,7 +133,7 @@ fn put(tree: &mut Tree, target: &OwnedFd, mount: OwnedFd, destination: &Path) ->
     mount_api::attach(mount.as_fd(), target.as_fd())
         .call(|| format!("move_mount({destination:?})"))?;
     if covers_root {
-        tree.root = mount.try_clone().call(|| "dup")?;
+        tree.replace_root(mount.try_clone().call(|| "dup")?);
     }
     Ok(mount)
 }

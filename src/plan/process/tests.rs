@@ -15,7 +15,7 @@ fn planned(changes: &Value) -> Result<Process> {
 fn the_least_process_has_the_defaults() {
     let process = planned(&json!({})).unwrap();
     assert_eq!(process.user.umask, 0o022);
-    assert_eq!(process.capabilities, None);
+    assert_eq!(process.capabilities, Sets::default());
     assert_eq!(process.terminal, None);
     assert_eq!(process.oom_score_adj, None);
 }
@@ -76,7 +76,7 @@ fn unknown_capabilities_are_passed_over() {
     let sets = json!({"bounding": ["CAP_KILL", "CAP_FLY"], "ambient": []});
     let process = planned(&json!({"capabilities": sets})).unwrap();
     let expected = Sets { bounding: CapSet(1 << 5), ..Sets::default() };
-    assert_eq!(process.capabilities, Some(expected));
+    assert_eq!(process.capabilities, expected);
 }
 
 #[test]

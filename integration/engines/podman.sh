@@ -1,0 +1,113 @@
+# Sourced by the checks of Podman and Buildah, which root makes and then a normal user.
+
+# Podman with the runtime under test. Without systemd there is nobody to ask for a cgroup but the kernel.
+pod() { podman --cgroup-manager cgroupfs --runtime "$(command -v "$RUNTIME")" "$@"; }
+build() { BUILDAH_ISOLATION=oci buildah --cgroup-manager cgroupfs "$@"; }
+clean_up() {
+    podman --cgroup-manager cgroupfs rm -fa -t 0
+    podman --cgroup-manager cgroupfs pod rm -fa -t 0
+}
+
+runs() {
+    expect hi pod run --rm bb echo hi
+    expect_status 7 pod run --rm bb sh -c 'exit 7'
+    expect from-outside sh -c "echo from-outside | podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm -i bb cat"
+}
+runs_with_a_terminal() {
+    expect_status 3 script -qec "stty rows 21 cols 77; podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm -it bb sh" /tmp/typescript.$UID <<<'echo size=$(stty size); exit 3'
+    grep 'size=21 77' /tmp/typescript.$UID
+}
+reports_what_is_missing() {
+    expect_status 127 pod run --rm bb /bin/nothere
+    expect_status 126 pod run --rm bb /etc/passwd
+}
+executes() {
+    pod run -d --name e bb sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'
+    expect inside pod exec e echo inside
+    expect "1000 a b /etc" pod exec -u alice -e "W=a b" -w /etc e sh -c 'echo $(id -u) $W $(pwd)'
+    expect_status 5 pod exec e sh -c 'exit 5'
+    expect_status 127 pod exec e nothere
+    pod top e pid args | grep trap
+    pod stop -t 10 e
+    expect 9 pod inspect --format '{{.State.ExitCode}}' e
+    pod start e
+    pod kill e
+    expect 137 pod wait e
+    pod rm e
+}
+keeps_logs() {
+    pod run --name l bb sh -c 'echo out; echo err >&2'
+    expect out sh -c 'podman logs l 2>/dev/null'
+    pod rm l
+}
+pauses() {
+    pod run -d --name p bb sleep 100
+    pod pause p
+    expect paused pod inspect --format '{{.State.Status}}' p
+    pod unpause p
+    expect alive pod exec p echo alive
+    pod rm -f -t 0 p
+}
+limits() {
+    expect "33554432 20" pod run --rm -m 32m --pids-limit 20 bb sh -c 'cd /sys/fs/cgroup && echo $(cat memory.max pids.max)'
+    expect_status 137 pod run --name oom -m 16m --memory-swap 16m bb tail /dev/zero
+    expect true pod inspect --format '{{.State.OOMKilled}}' oom
+    pod rm oom
+    pod run -d --name u -m 64m bb sleep 100
+    pod update -m 48m u
+    expect 50331648 pod exec u cat /sys/fs/cgroup/memory.max
+    pod stats --no-stream --format '{{.MemUsage}}' u | grep 50.33MB
+    pod rm -f -t 0 u
+}
+confines() {
+    expect 0000000000000400 pod run --rm --cap-drop all --cap-add net_bind_service bb sh -c 'grep CapEff /proc/self/status | cut -f2'
+    expect 2 pod run --rm bb sh -c 'grep Seccomp: /proc/self/status | cut -f2'
+    pod run --rm --read-only bb touch /x 2>&1 | grep Read-only
+    expect "5:6 4096k" pod run --rm --user 5:6 --tmpfs /t:size=4m bb sh -c 'echo $(id -u):$(id -g) $(grep -o "size=4096k" /proc/mounts | cut -d= -f2)'
+    expect named pod run --rm --hostname named bb hostname
+}
+mounts() {
+    mkdir -p "/tmp/bind.$UID" && echo host >"/tmp/bind.$UID/file"
+    expect host pod run --rm -v "/tmp/bind.$UID:/data:ro" bb cat /data/file
+    pod run --rm -v kept:/data bb sh -c 'echo kept >/data/f'
+    expect kept pod run --rm -v kept:/data bb cat /data/f
+    pod volume rm kept
+}
+pods() {
+    pod pod create --name together --infra-image localhost/bb --infra-command 'sleep 1000' --network "$1"
+    pod run -d --pod together --name first bb sh -c 'mkdir -p /www; echo page >/www/index.html; httpd -f -p 80 -h /www'
+    expect page sh -c 'sleep 0.5; podman --cgroup-manager cgroupfs run --rm --runtime '"$(command -v "$RUNTIME")"' --pod together bb wget -qO- http://127.0.0.1/'
+    pod pod stop -t 0 together
+    pod pod rm -f -t 0 together
+}
+health() {
+    pod run -d --name h --health-cmd 'test -e /bin/sh' --health-interval disable bb sleep 100
+    pod healthcheck run h
+    pod rm -f -t 0 h
+}
+dockerfile() {
+    mkdir -p "/tmp/ctx.$UID"
+    printf 'FROM localhost/bb\nWORKDIR /app\nRUN echo payload >made && id -u >>made\nUSER 1000\nRUN id -u >/tmp/u\nCMD cat made /tmp/u\n' >"/tmp/ctx.$UID/Dockerfile"
+}
+podman_build() {
+    dockerfile
+    pod build --isolation oci --network "$1" --no-cache -t built "/tmp/ctx.$UID"
+    expect "payload 0 1000" sh -c "echo \$(podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm built)"
+    pod rmi built
+}
+buildah_bud() {
+    dockerfile
+    build bud --runtime "$(command -v "$RUNTIME")" --network "$1" --no-cache -t built-by-buildah "/tmp/ctx.$UID"
+    expect "payload 0 1000" sh -c "echo \$(podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm built-by-buildah)"
+    pod rmi built-by-buildah
+}
+buildah_run() {
+    container=$(buildah from localhost/bb)
+    expect "ran 1000" build run --isolation oci --runtime "$(command -v "$RUNTIME")" --network "$1" --user 1000 "$container" sh -c 'echo ran $(id -u)'
+    buildah rm "$container"
+}
+nothing_left_behind() {
+    clean_up
+    expect "" sh -c "etui list -q"
+    expect "" find /sys/fs/cgroup -name 'libpod-*' -type d
+}
