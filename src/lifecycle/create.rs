@@ -159,7 +159,8 @@ pub(super) fn make<'a>(
     Ok(Made { init, cgroup, record })
 }
 
-fn request<'a>(
+/// What the plan has to know beside `config.json`.
+pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
     systemd: Option<&'a Systemd>,
@@ -210,7 +211,12 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 }
 
 /// Names what will be acquired, before it is: whoever finds this record after a crash can remove all of it.
-fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Options) -> Record {
+pub(super) fn provisional_record(
+    plan: &Plan,
+    bundle: Bundle,
+    host: &Host,
+    options: &Options,
+) -> Record {
     let spec = bundle.spec;
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
