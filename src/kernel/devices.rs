@@ -71,17 +71,7 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     };
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
         Err(Errno::EEXIST) => {
-            let there = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .call(|| format!("fstatat({name:?})"))
-                .with_context(intent)?;
-            let same = there.st_mode & SFlag::S_IFMT.bits() == kind.bits()
-                && (kind == SFlag::S_IFIFO || there.st_rdev == number);
-            return match same {
-                true => Ok(()),
-                false => Err(Error::call("something else is there", Errno::EEXIST)
-                    .hint("the image's /dev has a file of that name: mount a tmpfs on /dev")
-                    .context(intent())),
-            };
+            return is_there(directory.as_fd(), name, kind, number).with_context(intent);
         }
         other => other
             .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
@@ -94,6 +84,17 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
         .call(|| format!("fchownat({name:?}, {uid}, {gid})"))
         .with_context(intent)
+}
+
+/// config-linux.md, "Devices": a file that is there already and "does not match the requested device" is an error.
+fn is_there(directory: BorrowedFd<'_>, name: &Path, kind: SFlag, number: u64) -> Result<()> {
+    let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .call(|| format!("fstatat({name:?})"))?;
+    let found_kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+    if found_kind == kind && (kind == SFlag::S_IFIFO || found.st_rdev == number) {
+        return Ok(());
+    }
+    Err(Error::refused("another file is there already"))
 }
 
 /// A detached bind of the host's node at `path`, to be put inside by [`bind`].
