@@ -134,9 +134,9 @@ fn shorten(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
     }
-    let start = text.floor_char_boundary(longest / 4);
-    let end = text.ceil_char_boundary(text.len() - longest * 3 / 4);
-    format!("{} ... {}", &text[..start], &text[end..])
+    let (start, end) = (longest / 4, text.len() - longest * 3 / 4);
+    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{} ... {}", part(&text.as_bytes()[..start]), part(&text.as_bytes()[end..]))
 }
 
 /// Line breaks would make callers that read the last line of a log miss the start of the message.
