@@ -25,13 +25,16 @@ use seccomp_support::{ARCHS, Call, Reading, check_form, run};
 /// A whole `config.json`: parsed and planned.
 pub fn config(data: &[u8]) {
     let Some(spec) = read::<Spec>(data) else { return };
-    for host in hosts() {
+    let by_systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    let makers = [CgroupMaker::Ourselves, by_systemd];
+    for (host, cgroups) in hosts().into_iter().flat_map(|host| makers.map(|by| (host.clone(), by)))
+    {
         let request = Request {
             id: "fuzzed",
             bundle: Path::new("/bundle"),
             switch: Switch::Pivot,
             keyring: Session::New,
-            cgroups: CgroupMaker::Ourselves,
+            cgroups,
         };
         let Some(plan) = told_in_a_line(Plan::new(&request, &spec, &host)) else { continue };
         assert!(!plan.process.args.is_empty() && plan.process.cwd.is_absolute());

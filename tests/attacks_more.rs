@@ -5,6 +5,9 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use support::{Container, wait_for};
 
@@ -82,4 +85,37 @@ fn a_process_without_its_first_thread_does_not_hide() {
         container.delete().ok();
         container.assert_nothing_left();
     }
+}
+
+/// Whoever shares the root file system moves the directory that /proc is mounted on: what is masked and read-only moves
+/// along, for it is found from the mount and not by its path.
+#[test]
+fn a_proc_that_is_moved_away_is_masked_all_the_same() {
+    let container = Container::sh(
+        "for proc in /proc /moved; do \
+            if (true >> $proc/sys/kernel/printk_delay) 2>/dev/null; then echo writable $proc; fi; \
+        done",
+    );
+    let (proc, moved) = (container.rootfs().join("proc"), container.rootfs().join("moved"));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let pause = || thread::sleep(Duration::from_millis(2));
+            while !stop.load(Ordering::Relaxed) {
+                let _ = fs::rename(&proc, &moved).and_then(|()| fs::create_dir(&proc));
+                pause();
+                let _ = fs::remove_dir(&proc).and_then(|()| fs::rename(&moved, &proc));
+                pause();
+            }
+        });
+        container.write_config();
+        for _ in 0..40 {
+            // It may fail: /proc may be gone when it is to be mounted. It may not succeed half.
+            let bundle = container.bundle();
+            let flags = ["run", "--bundle", bundle.to_str().unwrap(), &container.id];
+            assert_eq!(container.verb(&flags).stdout, "");
+            container.assert_nothing_left();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }

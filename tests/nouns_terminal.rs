@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use etui::kernel::mounts::Place;
 use etui::kernel::namespaces;
 use etui::kernel::terminal::{self, Pty, Relay, Terminal, WindowSize};
 use etui::sys::{ioctl, socket};
@@ -18,6 +19,10 @@ use nix::sched::CloneFlags;
 use nix::sys::socket::SockType;
 use nix::sys::stat::Mode;
 use nouns_support::{alone, root};
+
+fn place<'a>(root: &'a OwnedFd, path: &'a str) -> Place<'a> {
+    Place { root: root.as_fd(), path: Path::new(path) }
+}
 
 /// A root directory with a devpts of its own, in a mount namespace of this process's own.
 fn tree() -> (tempfile::TempDir, OwnedFd) {
@@ -46,13 +51,13 @@ fn a_terminal_is_made_in_the_containers_devpts() {
     alone("a_terminal_is_made_in_the_containers_devpts", || {
         let (directory, root) = tree();
         let size = WindowSize { rows: 33, columns: 99 };
-        let pty = terminal::open(root.as_fd(), &Terminal { size: Some(size) }).unwrap();
+        let pty = terminal::open(place(&root, "/dev/pts"), &Terminal { size: Some(size) }).unwrap();
         assert_eq!(ioctl::window_size(&pty.slave).unwrap(), size);
         terminal::give_to(pty.slave.as_fd(), 1234).unwrap();
         let node = directory.path().join(format!("dev/pts/{}", pty.number));
         assert_eq!(std::fs::metadata(node).unwrap().uid(), 1234);
 
-        terminal::bind_console(root.as_fd(), &pty).unwrap();
+        terminal::bind_console(place(&root, "/dev/console"), &pty).unwrap();
         let console = std::fs::metadata(directory.path().join("dev/console")).unwrap();
         let slave = nix::sys::stat::fstat(&pty.slave).unwrap();
         assert_eq!(console.rdev(), slave.st_rdev);
@@ -69,8 +74,8 @@ fn a_console_that_is_a_link_is_refused() {
         let victim = directory.path().join("victim");
         std::fs::write(&victim, "").unwrap();
         symlink("/victim", directory.path().join("dev/console")).unwrap();
-        let pty = terminal::open(root.as_fd(), &Terminal::default()).unwrap();
-        assert!(terminal::bind_console(root.as_fd(), &pty).is_err());
+        let pty = terminal::open(place(&root, "/dev/pts"), &Terminal::default()).unwrap();
+        assert!(terminal::bind_console(place(&root, "/dev/console"), &pty).is_err());
         assert!(std::fs::metadata(&victim).unwrap().is_file());
     });
 }

@@ -49,21 +49,20 @@ fn read(name: &str) -> Spec {
     bundle::read(&directory(name).join("config.json")).unwrap()
 }
 
-fn plan(spec: &Spec, host: &Host) -> Plan {
-    let bundle = Path::new("/bundle");
-    let request = Request {
-        id: "web",
-        bundle,
-        switch: Switch::Pivot,
-        keyring: Session::New,
-        cgroups: CgroupMaker::Ourselves,
-    };
+fn plan(spec: &Spec, host: &Host, cgroups: CgroupMaker<'_>) -> Plan {
+    let (id, bundle) = ("web", Path::new("/bundle"));
+    let request = Request { id, bundle, switch: Switch::Pivot, keyring: Session::New, cgroups };
     Plan::new(&request, spec, host).unwrap()
 }
 
 #[track_caller]
 fn is_as_written(name: &str, host: &Host) {
-    let planned = print::print(&plan(&read(name), host));
+    is_as_written_with(name, host, CgroupMaker::Ourselves);
+}
+
+#[track_caller]
+fn is_as_written_with(name: &str, host: &Host, cgroups: CgroupMaker<'_>) {
+    let planned = print::print(&plan(&read(name), host, cgroups));
     let path = directory(name).join("plan.txt");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, planned).unwrap();
@@ -105,7 +104,8 @@ fn kubernetes_container() {
 
 #[test]
 fn podman() {
-    is_as_written("podman", &host());
+    let systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    is_as_written_with("podman", &host(), systemd);
 }
 
 #[test]

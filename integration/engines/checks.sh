@@ -42,7 +42,7 @@ check() {
         echo "ok - $1"
         return
     fi
-    tail -25 "/tmp/check.$RUNTIME" | sed "s/^/# $RUNTIME: /"
+    tail -40 "/tmp/check.$RUNTIME" | sed "s/^/# $RUNTIME: /"
     clean_up >/dev/null 2>&1
     if [ "$RUNTIME" = etui ] && ! attempt "$PEER" "$2"; then
         tail -8 "/tmp/check.$PEER" | sed "s/^/# $PEER: /"
@@ -54,9 +54,10 @@ check() {
         else
             echo "not ok - $1: fails on $PEER too: $(last_words "$PEER")"
         fi
-        return
+        return 1
     fi
     echo "not ok - $1"
+    return 1
 }
 
 skip() {

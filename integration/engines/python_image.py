@@ -33,9 +33,7 @@ def closure(wanted):
     return sorted(found)
 
 
-packages = closure(sys.argv[1:])
-files = dpkg_query("-L", *packages).splitlines()
-for file in sorted({file for file in files if file.startswith("/") and file != "/." and not LEFT_OUT.search(file)}):
-    print(file.removeprefix("/"))
-for file in ("bin", "sbin", "lib", "lib64", "etc/passwd", "etc/group"):
-    print(file)
+listed = dpkg_query("-L", *closure(sys.argv[1:])).splitlines()
+files = {file.removeprefix("/") for file in listed if file.startswith("/") and file != "/." and not LEFT_OUT.search(file)}
+# Each once: tar makes a hard link of the second. The rest belongs to no package here.
+print("\n".join(sorted(files | {"bin", "sbin", "lib", "lib64", "etc", "etc/passwd", "etc/group"})))

@@ -11,11 +11,10 @@ CHECK_SECONDS=180
 # Docker's python:3 has pip install from the network; this one has it look beside requirements.txt.
 python_image() {
     python3 /job/engines/python_image.py python3 python3-pip bash coreutils libc-bin base-files >/tmp/files
-    mkdir -p /tmp/extra/usr/local/bin /tmp/extra/tmp
-    chmod 1777 /tmp/extra/tmp
+    mkdir -p /tmp/extra/usr/local/bin
     ln -sf /usr/bin/python3 /tmp/extra/usr/local/bin/python
     tar -C / --no-recursion --ignore-failed-read -cf /tmp/python.tar -T /tmp/files
-    tar -C /tmp/extra -rf /tmp/python.tar usr/local/bin/python tmp
+    tar -C /tmp/extra -rf /tmp/python.tar usr/local/bin/python
     docker import \
         --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels PIP_ROOT_USER_ACTION=ignore' \
         --change 'CMD ["python3"]' /tmp/python.tar python:3
@@ -26,7 +25,7 @@ compose() { docker compose --project-directory /tmp/microservices "$@"; }
 answer() { curl -sf "http://127.0.0.1:$1$2"; }
 service_of() { answer "$1" / | jq -r .service; }
 
-builds() { compose build; }
+builds() { compose --progress plain build; }
 comes_up() {
     compose up -d
     expect "2" sh -c "docker ps -q | wc -l"
@@ -74,9 +73,9 @@ start_docker
 default_runtime etui
 cp -r /job/examples/microservices /tmp/
 engine "Docker Compose $(docker compose version --short)"
-check "a base image python:3" python_image
-check "build: pip install in both images" builds
-check "up -d" comes_up
+check "a base image python:3" python_image || exit
+check "build: pip install in both images" builds || exit
+check "up -d" comes_up || exit
 check "the Flask service answers on its published port" flask_answers
 check "the Django service answers on its published port" django_answers
 check "the health check" is_healthy

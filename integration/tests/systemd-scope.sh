@@ -10,7 +10,7 @@ up() { etui --systemd-cgroup run -d --bundle $bundle "$1" </dev/null >/tmp/up 2>
 down() { etui --systemd-cgroup delete --force "$1"; }
 property() { systemctl show --property "$2" --value "$1"; }
 in_cgroup() { (cd "/sys/fs/cgroup/$1" && shift && cat "$@" | paste -sd' '); }
-says() { grep -qF "$1" <<<"$("${@:2}" 2>&1 </dev/null)"; }
+says() { grep -qF -- "$1" <<<"$("${@:2}" 2>&1 </dev/null)"; }
 gone() { ! systemctl list-units --all --plain --no-legend "$1" | grep -q .; }
 
 # Where a unit is and what it is called.
@@ -28,9 +28,9 @@ expect "no path" "/system.slice/etui-placed.scope" placed ""
 expect "the root slice" "/p-n.scope" placed -.slice:p:n
 expect "a name of a slice" "/mine.slice/mine-own.slice" placed system.slice:p:mine-own.slice
 configure '.linux.cgroupsPath = "/docker/one"'
-check "another path is refused" says 'expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups, got "/docker/one" instead' up x
-check "refused words reach the caller" grep -qF 'expected cgroupsPath to be of format' /tmp/up
-check "a refusal leaves nothing" nothing_left x
+exits "another path is refused" 1 up malformed
+check "in runc's words" grep -qF 'expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"/docker/one\" instead' /tmp/up
+check "and leaves nothing" nothing_left malformed
 
 # Limits, as systemd has them and as the kernel has them, before and after a reload.
 unit=etui-limits.scope
@@ -50,7 +50,8 @@ expect "it has no default dependencies" "no" property $unit DefaultDependencies
 expect "it says whose it is" "etui container limits" property $unit Description
 systemctl daemon-reload
 expect "systemd knows the limits after a reload" "$wanted" properties
-expect "the kernel has them after a reload" "67108864 33554432 59998208 55 59 12345 50000" written
+# systemd keeps whole percents of a second: a quota between two becomes the higher one.
+expect "the kernel has them after a reload" "67108864 33554432 59998208 55 59 12500 50000" written
 check "update" etui update --memory 134217728 --pids-limit 66 --cpu-quota 20000 --cpu-period 40000 limits
 wanted="134217728 33554432 60000000 66 59 500ms 40ms"
 expect "systemd knows of the update" "$wanted" properties
@@ -61,7 +62,9 @@ expect "and systemd knows it still" "$wanted" properties
 check "pause" etui pause limits
 expect "paused" "paused" eval "etui state limits | jq -r .status"
 check "resume" etui resume limits
-expect "exec is in the same cgroup" "0::/$cgroup" etui exec limits sh -c 'cat /proc/1/cgroup >/dev/null; exec cat /proc/self/cgroup'
+enter() { etui exec -d --pid-file /tmp/pid limits sleep 1000 >/dev/null 2>&1; }
+check "exec" enter
+expect "is in the same cgroup" "0::/$cgroup" eval 'cat /proc/$(cat /tmp/pid)/cgroup'
 check "kill" etui kill limits KILL
 waits_for 5 test ! -d "/proc/$(etui state limits | jq .pid)/root" || true
 check "delete" etui delete --force limits
@@ -69,22 +72,22 @@ check "no unit is left" gone $unit
 check "nothing is left" nothing_left limits
 
 # Device rules: what may be opened stays so.
-configure '.linux.resources.devices = [ { "allow": false, "access": "rwm" }, { "allow": true, "type": "c", "major": 10, "minor": 183, "access": "rw" },
+configure '.linux.resources.devices = [ { "allow": false, "access": "rwm" }, { "allow": true, "type": "c", "major": 240, "minor": 77, "access": "rw" },
     { "allow": true, "type": "c", "major": 4, "access": "rw" }, { "allow": false, "type": "c", "major": 4, "minor": 1, "access": "r" } ]
     | .process.capabilities |= map_values(. + ["CAP_MKNOD"])'
 check "a container with device rules" up devices
 unit=etui-devices.scope
 expect "systemd has a strict policy" "strict" property $unit DevicePolicy
-allowed() { property $unit DeviceAllow | sort | grep -E '/dev/char/10:183|char-4' | paste -sd' '; }
-expect "systemd knows the rules" "/dev/char/10:183 rw char-4 rw" allowed
+allowed() { property $unit DeviceAllow | sort | grep -E '/dev/char/240:77|char-4' | paste -sd' '; }
+expect "systemd knows the rules" "/dev/char/240:77 rw char-4 rw" allowed
 # A node can be made; whether it opens is the filter's word: EPERM is "not permitted", no driver is ENXIO.
 opens() {
-    etui exec devices sh -c "rm -f /tmp/node; mknod /tmp/node c $1 $2 || exit; (: </tmp/node) 2>&1 | sed 's/.*: //'"
+    etui exec devices sh -c "rm -f /dev/node; mknod /dev/node c $1 $2 || exit; (: </dev/node) 2>&1 | sed 's/.*: //'"
 }
 refused="Operation not permitted"
 for when in "at first" "after a reload"; do
     expect "the null device works $when" "" opens 1 3
-    expect "an allowed device is allowed $when" "No such device or address" eval "opens 4 250 | sed 's/No such device\$/& or address/'"
+    expect "an allowed device is allowed $when" "No such device or address" opens 240 77
     expect "a forbidden device is forbidden $when" "$refused" opens 1 1
     expect "an exception is one $when" "$refused" opens 4 1
     systemctl daemon-reload
@@ -105,7 +108,7 @@ check "is told in its words" grep -q 'etui-annotated.scope: StartTransientUnit()
 check "and leaves nothing" nothing_left annotated
 configure '.annotations = { "org.systemd.property.Wants": "nothing" }'
 exits "an annotation that is no value" 1 up annotated
-check "is named" grep -qF 'annotations["org.systemd.property.Wants"]' /tmp/up
+check "is named" grep -qF 'org.systemd.property.Wants' /tmp/up
 
 # Ends of all kinds.
 configure '.process.args = ["true"]'
@@ -132,30 +135,31 @@ check "the name of a unit that has failed" up failed
 down failed
 check "is free again" gone etui-failed.scope
 
-# Killed on the way: delete --force leaves nothing.
+# Killed on the way: delete --force leaves nothing. strace kills at the Nth call of one kind.
 configure .
 killed() {
-    strace -qq -o /dev/null -e trace=all -e inject=all:signal=KILL:when="$1" \
+    strace -qq -o /dev/null -e trace="$1" -e inject="$1":signal=KILL:when="$2" \
         etui --systemd-cgroup create --bundle $bundle victim </dev/null >/dev/null 2>&1
 }
-swept=0
-for ((nth = 20; nth < 900; nth += 15)); do
-    killed $nth
-    code=$?
-    etui delete --force victim || { echo "not ok - delete after a kill at call $nth"; break; }
-    if ! waits_for 2 gone 'etui-victim*' || ! nothing_left victim; then
-        echo "not ok - killed at call $nth: something is left"
-        systemctl status --no-pager 'etui-victim*' | sed 's/^/#   /'
-        break
-    fi
-    swept=$((swept + 1))
-    [ $code = 0 ] && { echo "ok - killed at $swept moments of create, delete --force leaves nothing"; break; }
+sweep() {
+    local nth code
+    for ((nth = 1; nth < 100; nth++)); do
+        killed "$1" $nth 2>/dev/null
+        code=$?
+        etui delete --force victim || return 1
+        waits_for 2 gone 'etui-victim*' && nothing_left victim || { echo "call $nth"; return 1; }
+        if [ $code = 0 ]; then break; fi
+    done
+    [ $nth -gt 1 ]
+}
+for call in sendmsg recvmsg poll clone3 write; do
+    check "killed at any $call, delete --force leaves nothing" sweep $call
 done
 
 # No systemd.
 configure .
 without() { unshare --mount sh -c 'mount -t tmpfs none /run/systemd; mount -t tmpfs none /run/dbus; exec "$@"' sh "$@"; }
-check "no systemd is told" says '--systemd-cgroup: reach systemd: connect("/run/dbus/system_bus_socket"): no such file or directory; no systemd answers' \
+check "no systemd is told" says '--systemd-cgroup: reach systemd: connect(\"/run/dbus/system_bus_socket\"): no such file or directory; no systemd answers' \
     without etui --systemd-cgroup run --bundle $bundle nobus
 check "and leaves nothing" nothing_left nobus
 check "a container" up orphan

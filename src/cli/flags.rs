@@ -14,6 +14,11 @@ pub(super) static SYSTEMD_CGROUP: Flag = Flag::switch(
     "systemd-cgroup",
     "have systemd make cgroups; cgroupsPath is then slice:prefix:name",
 );
+pub(super) static CGROUP_MANAGER: Flag = Flag::value(
+    "cgroup-manager",
+    "MANAGER",
+    "who makes cgroups: cgroupfs (default) or systemd, as --systemd-cgroup",
+);
 pub(super) static ROOTLESS: Flag = Flag::value(
     "rootless",
     "WHEN",

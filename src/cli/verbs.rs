@@ -5,8 +5,17 @@ use super::grammar::Arguments::{AtLeast, Between, Exactly};
 use super::grammar::{Arguments, Flag, FlagsEnd, Shown, Verb};
 
 /// The flags that may stand before any verb, and after it where it has none of the same name.
-pub(super) static GLOBAL: &[&Flag] =
-    &[&DEBUG, &LOG, &LOG_FORMAT, &ROOT, &SYSTEMD_CGROUP, &ROOTLESS, &HELP, &VERSION];
+pub(super) static GLOBAL: &[&Flag] = &[
+    &DEBUG,
+    &LOG,
+    &LOG_FORMAT,
+    &ROOT,
+    &SYSTEMD_CGROUP,
+    &CGROUP_MANAGER,
+    &ROOTLESS,
+    &HELP,
+    &VERSION,
+];
 
 /// What most verbs are like: one argument, the container's id, and no flags.
 const PLAIN: Verb = Verb {

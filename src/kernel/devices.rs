@@ -8,6 +8,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, fstatat, makedev, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
+use super::mounts::Place;
 use super::safe_path::{self, Missing};
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, Reach};
@@ -58,10 +59,10 @@ pub const LINKS: &[(&str, &str)] = &[
 /// Where `/dev/ptmx` leads, so that it opens the container's own devpts.
 pub const PTMX_LINK: (&str, &str) = ("pts/ptmx", "ptmx");
 
-/// Makes `node` below `root`; one that is there already is left as it is, and anything else that is there refused.
-pub fn make(root: BorrowedFd<'_>, node: &Node) -> Result<()> {
+/// Makes `node` at `place`; one that is there already is left as it is, and anything else that is there refused.
+pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     let intent = || format!("device {}", node.path.display());
-    let (directory, name) = parent_and_name(root, &node.path).with_context(intent)?;
+    let (directory, name) = parent_and_name(place).with_context(intent)?;
     let (kind, number) = match node.kind {
         NodeKind::Character(major, minor) => (SFlag::S_IFCHR, makedev(major, minor)),
         NodeKind::Block(major, minor) => (SFlag::S_IFBLK, makedev(major, minor)),
@@ -104,22 +105,22 @@ pub fn detached(path: &Path) -> Result<OwnedFd> {
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE)"))
 }
 
-/// Binds the host's node at `path` to the same path below `root`, by a detached bind made beforehand where there is one.
-pub fn bind(root: BorrowedFd<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
+/// Binds the host's node at `path` to `place`, by a detached bind made beforehand where there is one.
+pub fn bind(place: Place<'_>, path: &Path, prepared: Option<OwnedFd>) -> Result<()> {
     let put = || {
         let node = prepared.map_or_else(|| detached(path), Ok)?;
-        let target = safe_path::open_or_make(root, path, Missing::File)?;
+        let target = safe_path::open_or_make(place.root, place.path, Missing::File)?;
         mount_api::attach(node.as_fd(), target.as_fd()).call(|| format!("move_mount({path:?})"))
     };
     put().with_context(|| format!("device {}", path.display()))
 }
 
-/// Makes the links of /dev below `root`; what an image has under these names gives way only for `ptmx`.
+/// Makes the links of /dev, which is at `place`; what an image has under these names gives way only for `ptmx`.
 ///
 /// All happens relative to one descriptor of the container's own /dev: an image whose /dev is a link must not have us
 /// touch the host's (CVE-2026-41579).
-pub fn link_dev(root: BorrowedFd<'_>, ptmx: Ptmx) -> Result<()> {
-    let dev = safe_path::open_or_make(root, Path::new("/dev"), Missing::Directory)?;
+pub fn link_dev(place: Place<'_>, ptmx: Ptmx) -> Result<()> {
+    let dev = safe_path::open_or_make(place.root, place.path, Missing::Directory)?;
     for (target, name) in LINKS {
         link(dev.as_fd(), target, name)?;
     }
@@ -153,10 +154,7 @@ fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
     }
 }
 
-fn parent_and_name<'path>(
-    root: BorrowedFd<'_>,
-    path: &'path Path,
-) -> Result<(OwnedFd, &'path Path)> {
+fn parent_and_name(Place { root, path }: Place<'_>) -> Result<(OwnedFd, &Path)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::refused(format!("{}: not a path of a file", path.display())));
     };

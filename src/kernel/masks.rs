@@ -1,12 +1,12 @@
 //! Masked and read-only paths: the parts of procfs and sysfs that know no namespace.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
+use super::mounts::Place;
 use super::safe_path;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
@@ -14,14 +14,14 @@ use crate::sys::mount_api::{self, MountAttr, Reach};
 /// The kernel's number of /dev/null (devices.txt).
 const NULL_DEVICE: (u64, u64) = (1, 3);
 
-/// Makes each of `paths` below `root` unreadable; what is not there is passed over.
+/// Makes each of `places` unreadable; what is not there is passed over.
 ///
 /// A file is covered by the null device, opened and verified on the host: an image's own could be a link to
 /// anything (CVE-2025-31133). All directories share one empty, read-only tmpfs.
-pub fn mask(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
+pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
     let null = null_device()?;
     let mut empty = None;
-    for path in paths {
+    for Place { root, path } in places {
         let Some(target) = safe_path::find(root, path)? else { continue };
         let intent = || format!("mask {}", path.display());
         let cover = if is_directory(&target)? {
@@ -36,9 +36,9 @@ pub fn mask(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Makes each of `paths` below `root` read-only; what is not there is passed over.
-pub fn make_readonly(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
-    for path in paths {
+/// Makes each of `places` read-only; what is not there is passed over.
+pub fn make_readonly<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
+    for Place { root, path } in places {
         if let Some(target) = safe_path::find(root, path)? {
             bind_readonly(target.as_fd())
                 .with_context(|| format!("make {} read-only", path.display()))?;
@@ -47,8 +47,8 @@ pub fn make_readonly(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Makes the mount at `path` below `root`, itself and nothing below it, read-only.
-pub fn remount_readonly(root: BorrowedFd<'_>, path: &Path) -> Result<()> {
+/// Makes the mount at `place`, itself and nothing below it, read-only.
+pub fn remount_readonly(Place { root, path }: Place<'_>) -> Result<()> {
     let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
     set_readonly(target.as_fd(), Reach::One)
         .with_context(|| format!("make {} read-only", path.display()))

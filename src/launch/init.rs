@@ -3,12 +3,14 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::unistd::{getpid, sethostname, setsid};
 
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
+use super::network;
 use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Error, Result};
@@ -81,14 +83,14 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     raise_loopback(plan)?;
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
-    attach_mounts(plan, &mut tree, mounts)?;
+    attach_mounts(plan, &mut tree, mounts, channel)?;
     fill_dev(plan, &tree, devices)?;
     make_cwd(plan, &tree)?;
 
     let filter = payload::receive_filter(channel)?;
     run_hooks_before_pivot(plan, channel, &tree)?;
-    masks::make_readonly(tree.root(), &plan.readonly_paths)?;
-    masks::mask(tree.root(), &plan.masked_paths)?;
+    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))?;
+    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))?;
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
@@ -180,20 +182,31 @@ pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
     namespaces.separates(Namespace::User)
 }
 
-/// A new network namespace has its loopback interface down.
+/// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.
 fn raise_loopback(plan: &Plan) -> Result<()> {
-    match plan.namespaces.creates(Namespace::Network) {
+    let ours = !network::is_made_by_parent(&plan.namespaces);
+    match plan.namespaces.creates(Namespace::Network) && ours {
         true => net_devices::bring_up_loopback(),
         false => Ok(()),
     }
 }
 
-fn attach_mounts(plan: &Plan, tree: &mut Tree, prepared: Vec<Prepared>) -> Result<()> {
+/// The network namespace is awaited as late as it can be: it takes its time.
+fn attach_mounts(
+    plan: &Plan,
+    tree: &mut Tree,
+    prepared: Vec<Prepared>,
+    channel: &Channel,
+) -> Result<()> {
+    let mut awaited = network::Awaited::after_birth(&plan.namespaces);
     let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
+        if mounts::depends_on_network(mount) {
+            awaited.enter(channel)?;
+        }
         mounts::attach(tree, mount, prepared)?;
     }
-    Ok(())
+    awaited.enter(channel)
 }
 
 /// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.
@@ -202,11 +215,11 @@ fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
     let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
     for (node, prepared) in dev.nodes.iter().zip(prepared) {
         match dev.making {
-            Making::Node => devices::make(tree.root(), node)?,
-            Making::Bind => devices::bind(tree.root(), &node.path, prepared)?,
+            Making::Node => devices::make(tree.place(&node.path), node)?,
+            Making::Bind => devices::bind(tree.place(&node.path), &node.path, prepared)?,
         }
     }
-    devices::link_dev(tree.root(), dev.ptmx)
+    devices::link_dev(tree.place(Path::new("/dev")), dev.ptmx)
 }
 
 /// As runc does, a working directory that the image lacks is made.
@@ -252,8 +265,10 @@ fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::Sta
 /// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.
 fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
     let Some(wanted) = &plan.process.terminal else { return Ok(None) };
-    let pty = terminal::open(tree.root(), wanted).context("process.terminal")?;
-    terminal::bind_console(tree.root(), &pty).context("/dev/console")?;
+    let pty =
+        terminal::open(tree.place(Path::new("/dev/pts")), wanted).context("process.terminal")?;
+    let console = Path::new("/dev/console");
+    terminal::bind_console(tree.place(console), &pty).context("/dev/console")?;
     Ok(Some(pty))
 }
 
@@ -283,7 +298,7 @@ fn set_names(plan: &Plan) -> Result<()> {
 /// What had to stay writable until now.
 fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
     for path in &plan.readonly_at_the_end {
-        masks::remount_readonly(tree.root(), path)?;
+        masks::remount_readonly(tree.place(path))?;
     }
     rootfs::seal(&plan.rootfs)
 }

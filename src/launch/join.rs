@@ -18,6 +18,7 @@ use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
+use crate::kernel::mounts::Place;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
@@ -67,14 +68,14 @@ impl Join {
 }
 
 /// Where the process is born, and what it is given.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cradle<'c, 'a> {
     /// Its cgroup.
     pub cgroup: &'c Directory,
     /// The container's init.
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
-    pub console_socket: Option<OwnedFd>,
+    pub console_socket: Option<&'c OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
@@ -160,7 +161,7 @@ fn to_ready(
     }
     enter(join, namespaces, cradle.init)?;
 
-    hand_out_console(join, cradle.console_socket.as_ref(), channel)?;
+    hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
     payload::set_affinity(join.process.exec_affinity.last.as_ref())
         .context("process.execCPUAffinity.final")?;
@@ -200,6 +201,7 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
-    let pty = terminal::open(root.as_fd(), wanted).context("process.terminal")?;
+    let pts = Place { root: root.as_fd(), path: Path::new("/dev/pts") };
+    let pty = terminal::open(pts, wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }

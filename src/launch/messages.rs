@@ -1,17 +1,20 @@
 //! What parent and init say to each other; `launch/mod.rs` draws in which order. Knows no transport.
 
+use std::mem::discriminant;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use super::channel::{Channel, Packet};
 use crate::error::{Error, Result};
 
 /// What init hears.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ToInit {
     /// It is in its cgroup now, where it could not be born.
     Placed,
     /// The id maps of its user namespace are written.
     IdsMapped,
+    /// The network namespace it is to enter.
+    Network(OwnedFd),
     /// The system call filter it is to load, as `kernel::seccomp` writes one down; empty for none.
     Filter(Vec<u8>),
     /// The hooks it asked for have run.
@@ -49,6 +52,7 @@ impl ToInit {
         match self {
             ToInit::Placed => channel.send(b"p", &[]),
             ToInit::IdsMapped => channel.send(b"i", &[]),
+            ToInit::Network(namespace) => channel.send(b"n", &[namespace.as_fd()]),
             ToInit::HooksRan => channel.send(b"h", &[]),
             ToInit::LimitsSet => channel.send(b"l", &[]),
             ToInit::Committed => channel.send(b"c", &[]),
@@ -65,8 +69,19 @@ impl ToInit {
     /// Waits to hear one of those without a payload.
     pub fn wait(self, channel: &Channel) -> Result<()> {
         match channel.read()?.as_deref().map(ToInit::parse) {
-            Some(Some(heard)) if heard == self => Ok(()),
+            Some(Some(heard)) if discriminant(&heard) == discriminant(&self) => Ok(()),
             Some(heard) => Err(out_of_order(&format!("{heard:?} instead of {self:?}"))),
+            None => Err(parent_is_gone()),
+        }
+    }
+
+    /// Waits for the network namespace.
+    pub fn wait_network(channel: &Channel) -> Result<OwnedFd> {
+        match channel.receive()? {
+            Some(Packet { bytes, mut descriptors }) => match (&*bytes, descriptors.pop()) {
+                (b"n", Some(network)) => Ok(network),
+                _ => Err(out_of_order("something else instead of a network namespace")),
+            },
             None => Err(parent_is_gone()),
         }
     }

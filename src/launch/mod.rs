@@ -9,10 +9,13 @@
 //!  clone3 ---------------------------------------> becomes the leader of a session
 //!  [user namespace: write the id maps]
 //!                        ------ IdsMapped -------> becomes root of it
-//!  record the pid                                  namespaces, loopback, root file system, mounts, /dev
-//!  OOM score, cgroup limits, device filter
+//!                                                  namespaces, root file system, first mounts
+//!  OOM score; make the network namespace
+//!                        ------ Network ---------> enters it
+//!                                                  mounts that depend on it, the others, /dev
 //!  compile the system call filter
 //!                        ------ Filter ----------> keeps it
+//!  record the pid, cgroup limits, device filter
 //!                        <----- RunHooks --------- [hooks]
 //!  prestart, createRuntime hooks
 //!                        ------ HooksRan --------> createContainer hooks
@@ -42,6 +45,7 @@ pub mod init;
 pub mod join;
 mod listener;
 pub mod messages;
+mod network;
 pub mod newborn;
 pub mod parent;
 pub mod payload;

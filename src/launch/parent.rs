@@ -6,6 +6,7 @@ use super::birth::{self, Birth};
 use super::channel::Channel;
 use super::init::{self, Inheritance};
 use super::messages::ToInit;
+use super::network;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
@@ -14,13 +15,12 @@ use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, rootfs, seccomp};
+use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 4] =
-    [Namespace::User, Namespace::Pid, Namespace::Network, Namespace::Uts];
+const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
@@ -47,6 +47,9 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
     if !init::makes_ipc_namespace(&plan.namespaces) {
         flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
+    }
+    if !network::is_made_by_parent(&plan.namespaces) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
@@ -79,7 +82,23 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    if network::is_made_by_parent(&plan.namespaces) {
+        newborn.say(&ToInit::Network(network::make(&procfs)?))?;
+    }
     Ok(newborn)
+}
+
+/// Moves the interfaces the container gets, before its hooks run and its kernel parameters are set.
+pub fn move_net_devices(plan: &Plan, newborn: &Newborn<'_>) -> Result<()> {
+    if plan.net_devices.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::open()?;
+    let network = match plan.namespaces.joins(Namespace::Network) {
+        Some(path) => namespaces::open_path(Namespace::Network, path)?,
+        None => procfs.open_namespace(&format!("{}/ns", newborn.pid()), "net")?,
+    };
+    net_devices::move_all(&procfs, &plan.net_devices, network.as_fd()).context("linux.netDevices")
 }
 
 fn open_joins(namespaces: &Namespaces) -> Result<Vec<(Namespace, OwnedFd)>> {

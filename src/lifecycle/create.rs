@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Global, cgroup as container_cgroup, notify_socket, pid_file, socket_activation, sockets,
+    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -11,6 +11,7 @@ use crate::kernel::cgroup;
 use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
 use crate::kernel::process::Process;
+use crate::kernel::rdt::{NewGroups, mount_point};
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::{lsm, own_binary};
@@ -48,6 +49,7 @@ pub struct Options {
 
 /// Makes a container that waits for `start`.
 pub fn create(global: &Global, options: &Options) -> Result<()> {
+    own_binary::keep_out_of_reach()?;
     let interrupts = Signals::that_end_a_program()?;
     let made = make(global, options, Waits::ForStart, Terminal::GoesToSocket, &interrupts)?;
     made.init.release();
@@ -79,8 +81,8 @@ pub(super) struct Made<'a> {
     pub init: Newborn<'a>,
     /// Its cgroup.
     pub cgroup: cgroup::Directory,
-    /// What it does.
-    pub plan: Plan,
+    /// What is remembered of it.
+    pub record: Record,
 }
 
 /// Makes a container: everything below undoes itself unless all of it succeeds.
@@ -91,7 +93,6 @@ pub(super) fn make<'a>(
     terminal: Terminal,
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
-    own_binary::keep_out_of_reach()?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
     let systemd = container_cgroup::systemd(global, &host)?;
@@ -113,6 +114,7 @@ pub(super) fn make<'a>(
         notify_socket::make_directory(reservation.directory())?;
     }
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let gate = match waits {
         Waits::ForStart => Gate::make(reservation.directory())?,
         Waits::ForUs => Gate::Channel,
@@ -127,13 +129,20 @@ pub(super) fn make<'a>(
             interrupts,
         },
     )?;
+    if let Some(rdt) = &rdt {
+        rdt.add(init.pid())?;
+    }
+    parent::move_net_devices(&plan, &init)?;
+    let program = parent::compile_filter(&plan)?;
+    filter::write(reservation.directory(), &program)?;
+    init.send_filter(program)?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     cgroup::limits::apply(home.directory(), &plan.limits)?;
     cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    let program = parent::compile_filter(&plan)?;
-    filter::write(reservation.directory(), &program)?;
-    init.send_filter(program)?;
+    if let Some(owner) = plan.cgroup_owner {
+        home.directory().delegate(owner)?;
+    }
     init.attend(&parent::care(&plan, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
@@ -143,7 +152,8 @@ pub(super) fn make<'a>(
     reservation.commit(&record)?;
     pid_file.keep();
     let cgroup = home.commit();
-    Ok(Made { init, cgroup, plan })
+    rdt.map(NewGroups::commit);
+    Ok(Made { init, cgroup, record })
 }
 
 fn request<'a>(
@@ -171,6 +181,9 @@ fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
         plan.process.selinux_label.as_deref(),
         plan.mount_label.as_deref(),
     )?;
+    if plan.rdt.is_some() {
+        mount_point()?;
+    }
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(
             "root.path: {} is not a directory",

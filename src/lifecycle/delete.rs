@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::container::Container;
-use super::{Global, cgroup as container_cgroup, hooks_outside};
+use super::{Global, cgroup as container_cgroup, hooks_outside, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::{self, Directory, removal};
 use crate::kernel::process::Waited;
@@ -73,6 +73,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
             .and_then(|()| removal::remove(path, PATIENCE))
             .context("remove the cgroup")?;
     }
+    rdt::remove(record)?;
     store.remove(&record.id)?;
     hooks_outside::run_poststop(record);
     Ok(())

@@ -15,6 +15,7 @@ mod notify_socket;
 pub mod pause;
 mod pid_file;
 pub mod ps;
+mod rdt;
 pub mod run;
 mod socket_activation;
 mod sockets;

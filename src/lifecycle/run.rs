@@ -4,6 +4,7 @@ use super::create::{self, Made, Terminal, Waits};
 use super::foreground::Company;
 use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
 use crate::error::Result;
+use crate::kernel::own_binary;
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
@@ -44,6 +45,7 @@ pub enum Orphans {
 
 /// Creates and starts a container; in the foreground returns its process's exit code (128 plus the signal that killed it).
 pub fn run(global: &Global, options: &Options) -> Result<i32> {
+    own_binary::keep_out_of_reach()?;
     match options.attachment {
         Attachment::Detached => run_detached(global, options).map(|()| 0),
         Attachment::Foreground => run_in_foreground(global, options),
@@ -84,15 +86,15 @@ fn run_in_foreground(global: &Global, options: &Options) -> Result<i32> {
 /// From here on the container is on record: what fails now removes it as `delete` would.
 fn start(global: &Global, made: &Made<'_>) -> Result<Option<notify_socket::Relay>> {
     let store = Store::new(&global.root);
-    let record = store.load(&made.plan.id)?;
+    let record = &made.record;
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
         made.init.start(&made.cgroup)?;
-        hooks_outside::run_poststart(&record)?;
+        hooks_outside::run_poststart(record)?;
         Ok(notifications)
     };
     go().inspect_err(|_| {
         // The first failure is the one to tell; `delete --force` can remove what is left.
-        let _ = delete::remove(&store, &record);
+        let _ = delete::remove(&store, record);
     })
 }

@@ -55,7 +55,6 @@ pub fn contradictions(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Re
     names_need_uts_namespace(spec, namespaces)?;
     names_fit(spec)?;
     annotations_have_keys(spec)?;
-    known_to_features(linux)?;
     id_maps_fit_user_namespace(linux, namespaces)
 }
 
@@ -98,19 +97,6 @@ fn names_fit(spec: &Spec) -> Result<()> {
                 "{field}: {value:?} has {length} bytes, more than the {LONGEST} the kernel takes"
             )));
         }
-    }
-    Ok(())
-}
-
-/// config-linux.md, "Network Devices" and "IntelRdt": what `features` says etui can't do is not passed over in silence.
-fn known_to_features(linux: &Linux) -> Result<()> {
-    if let Some(name) = linux.net_devices.keys().next() {
-        return Err(Error::refused(format!(
-            "linux.netDevices.{name}: this version of etui moves no network devices"
-        )));
-    }
-    if linux.intel_rdt.is_some() {
-        return Err(Error::refused("linux.intelRdt: this version of etui makes no RDT groups"));
     }
     Ok(())
 }

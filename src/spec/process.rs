@@ -28,7 +28,7 @@ pub struct Process {
     /// The working directory, absolute.
     #[serde(deserialize_with = "null_as_default")]
     pub cwd: PathBuf,
-    /// The five capability sets; absent means none are dropped or given by name.
+    /// The five capability sets; absent means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Resource limits of setrlimit(2).

@@ -22,21 +22,21 @@ fn visit(value: &Value, pointer: &str, name: &str, found: &mut Vec<Place>) {
             for (key, inner) in object {
                 let escaped = key.replace('~', "~0").replace('/', "~1");
                 let dot = if name.is_empty() { "" } else { "." };
-                add(inner, format!("{pointer}/{escaped}"), format!("{name}{dot}{key}"), found);
+                add(inner, &format!("{pointer}/{escaped}"), &format!("{name}{dot}{key}"), found);
             }
         }
         Value::Array(items) => {
             for (index, inner) in items.iter().enumerate() {
-                add(inner, format!("{pointer}/{index}"), format!("{name}[{index}]"), found);
+                add(inner, &format!("{pointer}/{index}"), &format!("{name}[{index}]"), found);
             }
         }
         _ => {}
     }
 }
 
-fn add(value: &Value, pointer: String, name: String, found: &mut Vec<Place>) {
-    found.push(Place { pointer: pointer.clone(), name: name.clone() });
-    visit(value, &pointer, &name, found);
+fn add(value: &Value, pointer: &str, name: &str, found: &mut Vec<Place>) {
+    found.push(Place { pointer: pointer.to_owned(), name: name.to_owned() });
+    visit(value, pointer, name, found);
 }
 
 /// The document with another value at one place.

@@ -75,7 +75,10 @@ pub fn attach(cgroup: &Directory, filter: &DeviceFilter) -> Result<()> {
             if error.errno() == Some(Errno::EPERM)
                 && filter.without_rights == WithoutRights::Warn =>
         {
-            warn(format!("devices are not filtered: {error}"));
+            // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
+            warn(
+                "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
+            );
             Ok(())
         }
         outcome => outcome.context("linux.resources.devices"),

@@ -6,8 +6,9 @@ mod copy_up;
 mod filesystem;
 mod id_mapped;
 mod place;
+mod tree;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 pub use crate::sys::mount_api::{MountAttr, Reach};
+pub use tree::{Place, Tree};
 
 use crate::error::{Call, Context, Result};
 use crate::kernel::id_maps::IdMap;
@@ -25,12 +27,36 @@ use crate::sys::mount_api;
 pub struct Mount {
     /// Where, inside the root.
     pub destination: PathBuf,
+    /// Whether a link there is followed.
+    pub destination_link: DestinationLink,
     /// What is mounted.
     pub what: What,
     /// Attributes of every mount below it too (`rro` and its like), set once it is in place.
     pub recursive: MountAttr,
     /// Propagation, applied in order once it is in place.
     pub propagation: Vec<Propagation>,
+}
+
+/// What becomes of a symbolic link at the destination of a bind mount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DestinationLink {
+    /// It is followed, inside the root.
+    #[default]
+    Followed,
+    /// It is covered.
+    Covered,
+}
+
+/// What a source that is a symbolic link stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SourceLink {
+    /// What it leads to.
+    #[default]
+    Followed,
+    /// Itself.
+    Bound,
+    /// Itself: the same link is made, and nothing is mounted.
+    Copied,
 }
 
 /// What is mounted.
@@ -114,6 +140,8 @@ pub enum CopyUp {
 pub struct Bind {
     /// On the host, absolute.
     pub source: PathBuf,
+    /// What it stands for where it is a link.
+    pub source_link: SourceLink,
     /// Whether what is mounted below comes along.
     pub reach: Reach,
     /// Attributes of the mount.
@@ -154,24 +182,6 @@ impl Propagation {
     }
 }
 
-/// The tree mounts are attached to. The root's descriptor changes when something is mounted over the root itself.
-#[derive(Debug)]
-pub struct Tree {
-    root: OwnedFd,
-}
-
-impl Tree {
-    /// The tree below `root`.
-    pub fn new(root: OwnedFd) -> Self {
-        Tree { root }
-    }
-
-    /// Its root.
-    pub fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
-    }
-}
-
 /// A detached mount made beforehand, where only the parent of a user namespace has the right to make it.
 pub type Prepared = Option<OwnedFd>;
 
@@ -180,6 +190,9 @@ pub type Prepared = Option<OwnedFd>;
 /// `propagation` is what the container's mount namespace starts with; the copy leaves its peers on the host accordingly.
 pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
     let What::Bind(bind) = &mount.what else { return Ok(None) };
+    if bind.source_link == SourceLink::Copied && bind.source.is_symlink() {
+        return Ok(None);
+    }
     let detached = bind::detached(bind).with_context(|| describe(mount))?;
     propagation.apply(detached.as_fd())?;
     Ok(Some(detached))
@@ -190,11 +203,26 @@ pub fn needs_privileged_preparation(mount: &Mount) -> bool {
     matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
 }
 
+/// Kinds of file systems that are the same whatever network namespace they are mounted in.
+const WITHOUT_NETWORK: [&CStr; 4] = [c"proc", c"tmpfs", c"devpts", c"mqueue"];
+
+/// Whether the mount may remember the network namespace it was made in, as sysfs and those do that talk to a server.
+pub fn depends_on_network(mount: &Mount) -> bool {
+    match &mount.what {
+        What::Filesystem(filesystem) => !WITHOUT_NETWORK.contains(&&*filesystem.kind),
+        What::Bind(_) | What::Cgroup { .. } | What::Remount { .. } => false,
+    }
+}
+
 /// Puts `mount` into `tree`.
 pub fn attach(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<()> {
     attach_what(tree, mount, prepared)
         .and_then(|attached| match attached {
-            Some(attached) => finish(mount, attached.as_fd()),
+            Some(attached) => {
+                finish(mount, attached.as_fd())?;
+                tree.note(&mount.destination, &mount.what, attached);
+                Ok(())
+            }
             None => Ok(()),
         })
         .with_context(|| describe(mount))
@@ -206,8 +234,13 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
             filesystem::attach(tree, &mount.destination, filesystem).map(Some)
         }
         What::Bind(bind) => {
+            if bind.source_link == SourceLink::Copied
+                && let Ok(link) = std::fs::read_link(&bind.source)
+            {
+                return place::link(tree, &mount.destination, &link).map(|()| None);
+            }
             let detached = prepared.map_or_else(|| bind::detached(bind), Ok)?;
-            place::bind(tree, &mount.destination, detached).map(Some)
+            place::bind(tree, &mount.destination, mount.destination_link, detached).map(Some)
         }
         What::Cgroup { attr, view } => {
             filesystem::attach_cgroup(tree, &mount.destination, *attr, view).map(Some)
@@ -250,7 +283,16 @@ fn describe(mount: &Mount) -> String {
 
 /// A detached copy of what is mounted at `path` on the host.
 pub(super) fn clone_host_path(path: &std::path::Path, reach: Reach) -> Result<OwnedFd> {
-    let fd = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+    clone_host(path, OFlag::empty(), reach)
+}
+
+/// A detached copy of what is at `path` on the host, a link itself.
+pub(super) fn clone_host_link(path: &std::path::Path, reach: Reach) -> Result<OwnedFd> {
+    clone_host(path, OFlag::O_NOFOLLOW, reach)
+}
+
+fn clone_host(path: &std::path::Path, follow: OFlag, reach: Reach) -> Result<OwnedFd> {
+    let fd = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | follow, Mode::empty())
         .call(|| format!("open({path:?}, O_PATH)"))?;
     mount_api::clone_tree(fd.as_fd(), c"", reach)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE, {reach:?})"))

@@ -4,13 +4,13 @@
 mod relay;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown};
 
+use super::mounts::Place;
 use super::safe_path::{self, Links, Missing};
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, Reach};
@@ -40,10 +40,10 @@ pub struct Pty {
     pub number: u32,
 }
 
-/// Makes a pseudo-terminal in the devpts that is mounted on `/dev/pts` below `root`.
-pub fn open(root: BorrowedFd<'_>, terminal: &Terminal) -> Result<Pty> {
+/// Makes a pseudo-terminal in the devpts that is mounted on `pts`, the place of `/dev/pts`.
+pub fn open(pts: Place<'_>, terminal: &Terminal) -> Result<Pty> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let devpts = safe_path::open(root, Path::new("/dev/pts"), flags, Links::Refuse)?;
+    let devpts = safe_path::open(pts.root, pts.path, flags, Links::Refuse)?;
     let pty = open_in(devpts.as_fd())?;
     if let Some(size) = terminal.size {
         set_size(pty.master.as_fd(), size)?;
@@ -68,9 +68,8 @@ pub fn open_in(devpts: BorrowedFd<'_>) -> Result<Pty> {
     Ok(Pty { master, slave, number })
 }
 
-/// Binds the slave to `/dev/console` below `root`, made if it is missing; a link there is refused.
-pub fn bind_console(root: BorrowedFd<'_>, pty: &Pty) -> Result<()> {
-    let path = Path::new("/dev/console");
+/// Binds the slave to `console`, the place of `/dev/console`, made if it is missing; a link there is refused.
+pub fn bind_console(Place { root, path }: Place<'_>, pty: &Pty) -> Result<()> {
     let target = match safe_path::open(root, path, OFlag::O_PATH, Links::Refuse) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => {
             safe_path::open_or_make(root, path, Missing::File)

@@ -204,6 +204,9 @@ fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     let number = if let Some(digits) = digits.strip_prefix("0x") {
         i128::from_str_radix(digits, 16)
     } else if let Some(digits) = digits.strip_prefix('0').filter(|digits| !digits.is_empty()) {

@@ -50,7 +50,12 @@ impl UnitName {
     /// The name `name`, whose ending tells the kind.
     pub fn parse(name: &str) -> Result<Self> {
         if name.ends_with(SLICE) {
-            return Slice::parse(name).map(UnitName::Slice);
+            return match Slice::parse(name)? {
+                root if root.directory().as_os_str().is_empty() => {
+                    Err(Error::refused("the root slice can't be a container's"))
+                }
+                slice => Ok(UnitName::Slice(slice)),
+            };
         }
         must_be_unit_name(name)?;
         Ok(UnitName::Scope(name.to_owned()))
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_name_leads_nowhere_else() {
-        for name in ["../x.scope", "a/b.scope", ".scope", "a b.scope", "a+b.scope", ""] {
+        for name in ["../x.scope", "a/b.scope", ".scope", "a b.scope", "a+b.scope", "-.slice", ""] {
             assert!(UnitName::parse(name).is_err(), "{name}");
         }
         assert!(UnitName::parse(&format!("{}.scope", "a".repeat(250))).is_err());
