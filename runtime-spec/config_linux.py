@@ -171,8 +171,10 @@ def device(c, name, *more):
     def ip(*words):
         subprocess.run(["ip", *words], check=True)
 
-    ip("link", "add", name, "type", "veth", "peer", "name", f"peer{name[-1]}")
-    c.undo.append(lambda: subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL))
+    # The two ends go together, wherever this one is by then.
+    peer = f"peer{name[-1]}"
+    ip("link", "add", name, "type", "veth", "peer", "name", peer)
+    c.undo.append(lambda: subprocess.run(["ip", "link", "del", peer], check=False, stderr=subprocess.DEVNULL))
     for words in more:
         ip(*words.split())
 
