@@ -72,7 +72,11 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("lifecycle::exec", "lifecycle::foreground", "staying with a process until it ends"),
     ("lifecycle::checkpoint", "lifecycle::delete", "what is written down ends"),
     ("lifecycle::restore", "lifecycle::checkpoint", "both tell criu the same"),
-    ("lifecycle::restore", "lifecycle::create", "restore makes what create makes, but for the process"),
+    (
+        "lifecycle::restore",
+        "lifecycle::create",
+        "restore makes what create makes, but for the process",
+    ),
     ("lifecycle::restore", "lifecycle::run", "and goes on as run does"),
     ("lifecycle::restore", "lifecycle::delete", "and goes on as run does"),
     ("lifecycle::restore", "lifecycle::foreground", "staying with a process until it ends"),
