@@ -32,7 +32,8 @@ pub fn named(name: &str) -> Result<i32> {
 
 /// The number of a real-time signal, counted from either end as glibc counts: it keeps 32 and 33 for itself.
 fn real_time(short: &str) -> Option<i32> {
-    let (first, last) = (libc::SIGRTMIN(), libc::SIGRTMAX());
+    // Not libc's: other C libraries keep more for themselves, but what callers and containers mean is this.
+    let (first, last): (i32, i32) = (34, 64);
     let number = match (short.strip_prefix("RTMIN"), short.strip_prefix("RTMAX")) {
         (Some(""), _) => first,
         (_, Some("")) => last,

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
@@ -21,23 +21,47 @@ use crate::error::{Call, Context, Error, Result};
 use crate::sys::exec::{self, CStrings};
 use crate::sys::mount_api::{self, MountAttr, Reach};
 
+/// From here on lies the descriptor of the view that this program is executed from: above what callers pass on.
+const VIEWS_FROM: RawFd = 512;
+
+/// The view this program is executed from, held open.
+///
+/// Whoever closes the last descriptor of a detached mount waits until the kernel has taken it apart, a grace period of RCU:
+/// 0.1 to 0.6 ms. So it is not closed by execve(2), but dropped by whom it costs nothing: one who waits anyway.
+#[derive(Debug)]
+pub struct View(Option<OwnedFd>);
+
+impl View {
+    /// Its descriptor, where there is one.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
+    }
+}
+
 /// Makes sure that this program's file can't be written through /proc/PID/exe: returns at once where that is so, and
 /// otherwise executes the program again, with the same arguments and environment.
-pub fn keep_out_of_reach() -> Result<()> {
+pub fn keep_out_of_reach() -> Result<View> {
     let own = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .call(|| "open(\"/proc/self/exe\", O_PATH)")
+        .map_err(|error| error.hint("etui needs a procfs mounted on /proc"))
         .context("protect etui's own binary")?;
     if is_out_of_reach(&own)? {
-        return Ok(());
+        return Ok(View(exec::take_executed_descriptor(VIEWS_FROM)));
     }
     let view = readonly_view(own.as_fd())?;
     Err(execute(view.as_fd()).context("protect etui's own binary"))
 }
 
-/// On a read-only mount, or a sealed memfd.
+/// On a read-only mount that nobody can find, or a sealed memfd. A mount of the host's is found: read-only today, it may
+/// be writable during the next upgrade, while a container still holds the file. What is attached nowhere can't be
+/// copied (open_tree(2), `EINVAL`).
 fn is_out_of_reach(own: &OwnedFd) -> Result<bool> {
     let flags = fstatvfs(own).call(|| "fstatvfs(\"/proc/self/exe\")")?.flags();
-    Ok(flags.contains(FsFlags::ST_RDONLY) || is_sealed())
+    if !flags.contains(FsFlags::ST_RDONLY) {
+        return Ok(is_sealed());
+    }
+    let copy = mount_api::clone_tree(own.as_fd(), c"", Reach::One);
+    Ok(matches!(copy, Err(Errno::EINVAL)))
 }
 
 fn is_sealed() -> bool {
@@ -89,6 +113,9 @@ fn execute(view: BorrowedFd<'_>) -> Error {
     let environment = CStrings::new(environment).map_err(zero);
     match (arguments, environment) {
         (Ok(arguments), Ok(environment)) => {
+            // Where no number that high is allowed it is closed, and waited for, at once.
+            let kept = exec::inheritable_copy(view, VIEWS_FROM);
+            let view = kept.as_ref().map_or(view, AsFd::as_fd);
             let errno = exec::execveat(view, &arguments.vector(), &environment.vector());
             Error::call("execveat(read-only view of etui)", errno)
         }

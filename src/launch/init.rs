@@ -18,6 +18,7 @@ use crate::hooks;
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
@@ -44,6 +45,8 @@ pub struct Inheritance {
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
+    /// What our binary is executed from, where init is to let go of it.
+    pub own_binary: Option<View>,
 }
 
 /// Lives init's life; returns only a failure's exit code.
@@ -68,11 +71,12 @@ pub fn live(
 struct Ready {
     program: Program,
     gate: Gate,
+    own_binary: Option<View>,
 }
 
 fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<Ready> {
-    let Inheritance { procfs, gate, joins, root, mounts, devices, console_socket, preserve_fds } =
-        inheritance;
+    let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
+    let Inheritance { console_socket, preserve_fds, own_binary, .. } = inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
@@ -89,8 +93,10 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
 
     let filter = payload::receive_filter(channel)?;
     run_hooks_before_pivot(plan, channel, &tree)?;
-    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))?;
-    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))?;
+    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
+        .context("linux.readonlyPaths")?;
+    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
+        .context("linux.maskedPaths")?;
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
@@ -108,20 +114,23 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     let _ = (&tree, ManuallyDrop::new(joins));
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
+    ours.extend(own_binary.as_ref().and_then(View::descriptor));
     payload::close_descriptors(preserve_fds, &ours)?;
 
     let program = payload::become_process(&plan.process, filter, procfs, channel)?;
-    Ok(Ready { program, gate })
+    Ok(Ready { program, gate, own_binary })
 }
 
 fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
-    let passed = ToParent::Ready
-        .send(&channel)
-        .and_then(|()| ToInit::Committed.wait(&channel))
-        .and_then(|()| ready.gate.pass(channel));
+    let Ready { program, gate, own_binary } = ready;
+    let said = ToParent::Ready.send(&channel);
+    // The parent is busy with the record now, and `start` still to come.
+    drop(own_binary);
+    let passed =
+        said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
     let Ok(mut reporter) = passed else { return 1 };
     let error = match run_start_container_hooks(plan) {
-        Ok(()) => ready.program.execute(),
+        Ok(()) => program.execute(),
         Err(error) => error,
     };
     reporter.fail(error);

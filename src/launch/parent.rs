@@ -13,6 +13,7 @@ use crate::error::{Context, Result};
 use crate::kernel::cgroup::Home;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
@@ -33,13 +34,15 @@ pub struct Cradle<'c, 'h, 'a> {
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
+    /// What our binary is executed from, where init is to let go of it last: it waits when we are gone.
+    pub own_binary: Option<View>,
     /// Signals that end the making of the container.
     pub interrupts: &'a Signals,
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, preserve_fds, interrupts } = cradle;
+    let Cradle { home, gate, console_socket, preserve_fds, own_binary, interrupts } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
@@ -67,12 +70,14 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 devices,
                 console_socket,
                 preserve_fds,
+                own_binary,
             };
             std::process::exit(init::live(plan, inheritance, birthplace, theirs));
         }
         Birth::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
+    drop(own_binary);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
     if plan.namespaces.creates(Namespace::User) {

@@ -278,7 +278,9 @@ fn executable(path: &Path) -> Result<()> {
     match faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
         // A filter or an old kernel may not know faccessat2: execve itself will tell.
         Ok(()) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
-        Err(errno) => Err(Error::call(path.display().to_string(), errno)),
+        Err(errno) => Err(Error::call(path.display().to_string(), errno).hint(
+            "this user may execute it neither by its mode nor by that of a directory above, or its mount is noexec",
+        )),
     }
 }
 
@@ -300,6 +302,8 @@ impl Program {
             Errno::EACCES => {
                 error.hint("is it on a noexec mount, or denied by AppArmor or SELinux")
             }
+            Errno::EPERM => error.hint("does linux.seccomp allow execve"),
+            Errno::E2BIG => error.hint("process.args and process.env are too long for one execve"),
             _ => error,
         }
     }

@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::kernel::cgroup;
 use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
+use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
 use crate::kernel::rdt::{NewGroups, mount_point};
 use crate::kernel::rootfs::Switch;
@@ -49,18 +50,19 @@ pub struct Options {
 
 /// Makes a container that waits for `start`.
 pub fn create(global: &Global, options: &Options) -> Result<()> {
-    own_binary::keep_out_of_reach()?;
+    let own_binary = own_binary::keep_out_of_reach()?;
     let interrupts = Signals::that_end_a_program()?;
-    let made = make(global, options, Waits::ForStart, Terminal::GoesToSocket, &interrupts)?;
+    let waits = Waits::ForStart(own_binary);
+    let made = make(global, options, waits, Terminal::GoesToSocket, &interrupts)?;
     made.init.release();
     Ok(())
 }
 
 /// What a container waits for once it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Waits {
-    /// Another call of etui.
-    ForStart,
+    /// Another call of etui. Init has time then to let go of the view that our binary is executed from.
+    ForStart(View),
     /// This one: its process stays our newborn.
     ForUs,
 }
@@ -115,9 +117,9 @@ pub(super) fn make<'a>(
     }
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
-    let gate = match waits {
-        Waits::ForStart => Gate::make(reservation.directory())?,
-        Waits::ForUs => Gate::Channel,
+    let (gate, own_binary) = match waits {
+        Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
+        Waits::ForUs => (Gate::Channel, None),
     };
     let mut init = parent::give_birth(
         &plan,
@@ -126,6 +128,7 @@ pub(super) fn make<'a>(
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
+            own_binary,
             interrupts,
         },
     )?;
@@ -156,7 +159,8 @@ pub(super) fn make<'a>(
     Ok(Made { init, cgroup, record })
 }
 
-fn request<'a>(
+/// What the plan has to know beside `config.json`.
+pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
     systemd: Option<&'a Systemd>,
@@ -207,7 +211,12 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 }
 
 /// Names what will be acquired, before it is: whoever finds this record after a crash can remove all of it.
-fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Options) -> Record {
+pub(super) fn provisional_record(
+    plan: &Plan,
+    bundle: Bundle,
+    host: &Host,
+    options: &Options,
+) -> Record {
     let spec = bundle.spec;
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {

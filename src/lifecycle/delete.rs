@@ -42,6 +42,10 @@ pub fn delete(global: &Global, id: &str, force: Force) -> Result<()> {
 }
 
 fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Result<()> {
+    if force == Force::Yes {
+        // Who holds the lock may be waiting for this very process, such as `start` for a hook that never ends.
+        let _ = store.load(id).and_then(|record| kill_init(&record));
+    }
     let _lock = store.lock(id)?;
     let container = match Container::load(global, id) {
         Ok(container) => container,

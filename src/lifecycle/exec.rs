@@ -91,7 +91,7 @@ pub enum Paused {
 
 /// Runs one more process; in the foreground returns its exit code (128 plus the signal that killed it).
 pub fn exec(global: &Global, options: &Options) -> Result<i32> {
-    own_binary::keep_out_of_reach()?;
+    let own_binary = own_binary::keep_out_of_reach()?;
     let signals = match options.attachment {
         Attachment::Foreground => Signals::all()?,
         Attachment::Detached => Signals::that_end_a_program()?,
@@ -107,6 +107,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let console_socket = sockets::connect(options.console_socket.as_deref())?;
     let cradle = Cradle {
         cgroup: &cgroup,
+        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
         preserve_fds: options.preserve_fds,
@@ -128,6 +129,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         Attachment::Detached => Ok(0),
         Attachment::Foreground => {
             let company = Company { terminal, notifications: None, signals: &signals };
+            // Here and not before: now there is time to.
+            drop(own_binary);
             foreground::stay_with(pid, &process, company)
         }
     }

@@ -98,8 +98,8 @@ pub fn features() -> Features {
         ],
         mount_options: mount_options(),
         linux: linux(),
-        annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "false")]),
-        potentially_unsafe_config_annotations: &["org.systemd.property."],
+        annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "true")]),
+        potentially_unsafe_config_annotations: &["org.criu.config", "org.systemd.property."],
     }
 }
 

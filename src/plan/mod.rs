@@ -144,8 +144,8 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
-        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
-        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
+        refuse::paths_inside("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::paths_inside("linux.readonlyPaths", &linux.readonly_paths)?;
         let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(

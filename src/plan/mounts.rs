@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::mount_options::{Effect, Options};
 use crate::error::{Context, Error, Result};
+use crate::kernel::devices::Making;
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::mounts::{
     Bind, CgroupView, CopyUp, Filesystem, FsOption, Mount, MountAttr, MountIdMap, Reach, What,
@@ -63,6 +64,14 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
         planned.all.push(mount);
     }
     Ok(planned)
+}
+
+/// What is mounted from outside of the container, by its places inside.
+pub fn external(plan: &super::Plan) -> impl Iterator<Item = &Path> {
+    let binds = plan.mounts.iter().filter(|mount| matches!(mount.what, What::Bind(_)));
+    let nodes = plan.dev.iter().filter(|dev| dev.making == Making::Bind);
+    let nodes = nodes.flat_map(|dev| dev.nodes.iter().map(|node| node.path.as_path()));
+    binds.map(|mount| mount.destination.as_path()).chain(nodes)
 }
 
 fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {

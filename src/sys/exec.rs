@@ -2,7 +2,8 @@
 
 use std::ffi::{CStr, CString, NulError};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -70,6 +71,29 @@ pub fn executed_path() -> Option<&'static CStr> {
     }
     // SAFETY: a non-zero AT_EXECFN is the address of a C string at the top of the stack, where it stays.
     Some(unsafe { CStr::from_ptr(address as *const libc::c_char) })
+}
+
+/// A copy of `file` with the lowest free number from `lowest` on, which stays open across execve(2).
+pub fn inheritable_copy(file: BorrowedFd<'_>, lowest: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let copy = Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, lowest) })?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// The descriptor this program was executed from by [`execveat`], if it was one from `lowest` on and is still open; made
+/// close-on-exec. It can be taken once.
+pub fn take_executed_descriptor(lowest: RawFd) -> Option<OwnedFd> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    // execve(2) with AT_EMPTY_PATH leaves this name.
+    let number = executed_path()?.to_str().ok()?.strip_prefix("/dev/fd/")?.parse().ok()?;
+    if number < lowest || TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: no pointers; a number that is not open is EBADF.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).ok()?;
+    // SAFETY: it is open since before this program started, and only here, once, does anything in it become its owner.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Ends this process without running what is registered for an exit: that belongs to the process this one was cloned from.

@@ -1,0 +1,164 @@
+//! How many system calls `run`, `exec` and `state` make. Unlike time that is the same on every machine: what makes them
+//! slower has to show itself here, in `tests/syscalls/table.txt`, and to say why.
+//!
+//! Counted is what etui itself does, in all its processes, up to the execve of the container's program. Left out are
+//! calls whose number is another with each C library, build, host or timing: memory, start-up, waiting, reading on.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use support::{Container, Kind, only_on, skip};
+
+/// The test prints this file as it should be, where it is not.
+const TABLE: &str = include_str!("syscalls/table.txt");
+
+/// Memory; start-up of a program; waiting and what is repeated until something has come.
+const NOT_COUNTED: &[&str] = &[
+    "brk",
+    "mmap",
+    "munmap",
+    "mprotect",
+    "madvise",
+    "mremap", // memory
+    "arch_prctl",
+    "set_tid_address",
+    "set_robust_list",
+    "rseq",
+    "readlink",
+    "getrandom",
+    "gettid",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigaltstack",
+    "sched_getaffinity",
+    "prlimit64",
+    "fcntl",
+    "poll",
+    "ppoll",
+    "read",
+    "recvmsg",
+    "waitid",
+    "wait4",
+    "exit_group",
+    "lseek",
+    "getpid",
+    "restart_syscall",
+    // A C library that looks for its stack opens, asks and closes; a host with /proc/kcore gets one link more.
+    "close",
+    "stat",
+    "symlinkat",
+];
+
+/// Several names of one call: which of them is made is the C library's choice.
+const SAME: &[(&str, &str)] = &[
+    ("openat", "open"),
+    ("newfstatat", "stat"),
+    ("fstat", "stat"),
+    ("lstat", "stat"),
+    ("statx", "stat"),
+    ("faccessat", "access"),
+    ("faccessat2", "access"),
+    ("mkdirat", "mkdir"),
+    ("unlinkat", "unlink"),
+    ("rmdir", "unlink"),
+    ("renameat", "rename"),
+    ("renameat2", "rename"),
+    ("fstatfs", "statfs"),
+];
+
+type Counts = BTreeMap<(String, String), usize>;
+
+#[test]
+fn no_verb_makes_more_system_calls_than_the_table_says() {
+    if !only_on(&[Kind::Etui], "the table is etui's") {
+        return;
+    }
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip("strace is not there");
+    }
+    let container = Container::sleeping();
+    container.up();
+    let mut counts = Counts::new();
+    count("exec", &container, &["exec", &container.id, "/bin/true"], &mut counts);
+    count("state", &container, &["state", &container.id], &mut counts);
+    let mut container = Container::new();
+    container.config["process"]["args"] = serde_json::json!(["/bin/true"]);
+    // Paths that every kernel has.
+    container.config["linux"]["maskedPaths"] = serde_json::json!(["/proc/version", "/sys/kernel"]);
+    container.config["linux"]["readonlyPaths"] = serde_json::json!(["/proc/fs", "/proc/sys"]);
+    container.write_config();
+    let bundle = container.bundle().display().to_string();
+    count("run", &container, &["run", "--bundle", &bundle, &container.id], &mut counts);
+
+    let expected: Counts = table().map(|(verb, call, count, _)| ((verb, call), count)).collect();
+    assert!(
+        counts == expected,
+        "another table, and each change needs its reason:\n{}",
+        print(&counts)
+    );
+}
+
+#[test]
+fn a_row_that_says_why_says_something() {
+    for (verb, call, count, why) in table() {
+        assert!(count > 0, "{verb} {call}: a row for nothing");
+        assert!(why.is_none_or(|why| why.len() > 10), "{verb} {call}: why");
+    }
+}
+
+/// The rows: verb, call, count, and after a `#` why the count changed last.
+fn table() -> impl Iterator<Item = (String, String, usize, Option<&'static str>)> {
+    let rows = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    rows.map(|line| {
+        let (row, why) = line.split_once('#').map_or((line, None), |(row, why)| (row, Some(why)));
+        let mut words = row.split_whitespace();
+        let mut word = || words.next().expect("verb, call, count").to_owned();
+        (word(), word(), word().parse().expect("a count"), why.map(str::trim))
+    })
+}
+
+fn print(counts: &Counts) -> String {
+    let why = |verb: &str, call: &str| table().find(|row| (&*row.0, &*row.1) == (verb, call))?.3;
+    let row = |((verb, call), count): (&(String, String), &usize)| {
+        let why = why(verb, call).map(|why| format!("  # {why}")).unwrap_or_default();
+        format!("{verb:5} {call:14} {count}{why}\n")
+    };
+    counts.iter().map(row).collect()
+}
+
+/// Adds up the calls of one verb.
+fn count(verb: &str, container: &Container, words: &[&str], counts: &mut Counts) {
+    let own = container.command();
+    let trace = container.dir().join(format!("{verb}.strace"));
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-e", "signal=none", "-o"]).arg(&trace);
+    traced.arg(own.get_program()).args(own.get_args()).args(words);
+    traced.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    container.complete(traced).ok();
+    let text = fs::read_to_string(trace).expect("what strace wrote");
+    let mut gone = Vec::new();
+    for line in text.lines() {
+        let Some((process, rest)) = line.split_once(char::is_whitespace) else { continue };
+        let rest = rest.trim_start();
+        if rest.starts_with("<...")
+            || rest.starts_with("+++")
+            || gone.contains(&process)
+            || rest.contains("/proc/self/maps")
+        {
+            continue;
+        }
+        let name = rest.split('(').next().unwrap_or_default();
+        if rest.starts_with("execve(\"/bin/true\"") {
+            gone.push(process);
+        }
+        let same = SAME.iter().find(|(other, _)| *other == name);
+        let name = same.map_or(name, |(_, name)| *name);
+        if !NOT_COUNTED.contains(&name) {
+            *counts.entry((verb.to_owned(), name.to_owned())).or_default() += 1;
+        }
+    }
+}
