@@ -53,15 +53,15 @@ pub fn keep_out_of_reach() -> Result<View> {
 }
 
 /// On a read-only mount that nobody can find, or a sealed memfd. A mount of the host's is found: read-only today, it may
-/// be writable during the next upgrade, while a container still holds the file. What is attached nowhere can't be
-/// copied (open_tree(2), `EINVAL`).
+/// be writable during the next upgrade, while a container still holds the file. So it counts only where this program was
+/// executed by a descriptor, as [`execute`] does. (open_tree(2) won't tell: since Linux 6.15 it copies what is attached
+/// nowhere, too.)
 fn is_out_of_reach(own: &OwnedFd) -> Result<bool> {
     let flags = fstatvfs(own).call(|| "fstatvfs(\"/proc/self/exe\")")?.flags();
     if !flags.contains(FsFlags::ST_RDONLY) {
         return Ok(is_sealed());
     }
-    let copy = mount_api::clone_tree(own.as_fd(), c"", Reach::One);
-    Ok(matches!(copy, Err(Errno::EINVAL)))
+    Ok(exec::was_executed_by_descriptor())
 }
 
 fn is_sealed() -> bool {
