@@ -1,6 +1,5 @@
 """Why a statement is red on a runtime, where the failure does not say it."""
 
-NEW_NAMESPACE = "with a network namespace that is made anew, the name is looked for before the process has entered it"
 ORDER = "of two options that contradict each other the later one counts, as with mount(8); crun sets the flags of both"
 PROPAGATION = "the bind is there without the propagation asked for"
 UNKNOWN_OPTION = "the option is not in its table, and goes to the file system"
@@ -9,10 +8,7 @@ MEMORY_POLICY = "memoryPolicy came with runtime-spec 1.3.0, and its features say
 DEFAULTS = "it hands `defaults` on to tmpfs on the kernel's new mount API"
 
 REDS = {
-    "etui": {
-        **{f"config_linux-{number}": NEW_NAMESPACE for number in (10, 14, 15)},
-        "config_linux-13": "the device is moved, and then looked for under the pattern instead of the name it got",
-    },
+    "etui": {},
     "runc": {
         "lifecycle-13": "`start` has returned by then; the container is stopped",
         "lifecycle-15": "poststart hooks are called in `create` (fixed for 1.4)",
