@@ -211,6 +211,6 @@ fn an_image_can_not_stand_in_for_a_device() {
     container.write_config();
     let bundle = container.bundle();
     let flags = ["run", "--bundle", bundle.to_str().unwrap(), &container.id];
-    container.verb(&flags).exits(1).says("device /dev/zero: something else is there: file exists");
+    container.verb(&flags).exits(1).says("device /dev/zero: another file is there already");
     container.assert_nothing_left();
 }
