@@ -265,7 +265,7 @@ def repair(config):
     config["process"]["cwd"] = "/"
     config["process"]["args"] = config["process"]["args"] or ["true"]
     config["linux"]["devices"] = []
-    config["linux"]["namespaces"] = [{"type": kind} for kind in ("mount", "pid")]
+    config["linux"]["namespaces"] = [{"type": kind} for kind in ("mount", "pid", "uts")]
 
 
 os.umask(0o022)

@@ -1,6 +1,7 @@
 """config-linux.md: namespaces, devices, network devices, masked and read-only paths."""
 
 import os
+import socket
 import subprocess
 
 from harness import put
@@ -139,6 +140,28 @@ def default_devices(c):
     assert lines[:6] == numbers, shown
     assert lines[6:8] in (["ptmx", "/dev/pts/ptmx"], ["ptmx", "/dev/ptmx"]), shown
     assert [line.strip() for line in lines[8:]] == ["00", "full"], shown
+    c.script("stat -L -c %t:%T /dev/console $(tty)")
+    shown = through_terminal(c).split()
+    assert len(shown) == 2 and shown[0] == shown[1], shown
+
+
+def through_terminal(c):
+    """What the process prints to the terminal that the runtime hands over its console socket."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(c.dir / "console"))
+        server.listen(1)
+        server.settimeout(5)
+        c.set("process.terminal", True).create("--console-socket", c.dir / "console").ok()
+        connection, _ = server.accept()
+        with connection:
+            terminal = socket.recv_fds(connection, 4096, 1)[1][0]
+    c.start().ok()
+    c.stopped()
+    os.set_blocking(terminal, False)
+    try:
+        return os.read(terminal, 4096).decode()
+    finally:
+        os.close(terminal)
 
 
 # Network devices.
@@ -148,8 +171,10 @@ def device(c, name, *more):
     def ip(*words):
         subprocess.run(["ip", *words], check=True)
 
-    ip("link", "add", name, "type", "veth", "peer", "name", f"{name}peer")
-    c.undo.append(lambda: subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL))
+    # The two ends go together, wherever this one is by then.
+    peer = f"peer{name[-1]}"
+    ip("link", "add", name, "type", "veth", "peer", "name", peer)
+    c.undo.append(lambda: subprocess.run(["ip", "link", "del", peer], check=False, stderr=subprocess.DEVNULL))
     for words in more:
         ip(*words.split())
 
@@ -199,10 +224,10 @@ def network_name_pattern(c):
            wrong=Acts("loses the addresses", lambda w: (
                subprocess.run(["ip", "addr", "flush", "dev", "conf0"], check=True), w.real())[1], ("run",)))
 def network_attributes(c):
-    moved_device(c, "conf0", None, "link set dev conf0 mtu 1234", "link set dev conf0 address 02:00:00:00:00:07", "addr add 192.0.2.7/24 dev conf0",
+    moved_device(c, "conf0", None, "link set dev conf0 mtu 1400", "link set dev conf0 address 02:00:00:00:00:07", "addr add 192.0.2.7/24 dev conf0",
                  "addr add 2001:db8::7/64 dev conf0 nodad")
     shown = c.says("ip addr show dev conf0")
-    for wanted in ("mtu 1234", "02:00:00:00:00:07", "192.0.2.7/24", "2001:db8::7/64"):
+    for wanted in ("mtu 1400", "02:00:00:00:00:07", "192.0.2.7/24", "2001:db8::7/64"):
         assert wanted in shown, f"no {wanted} in {shown}"
 
 
@@ -221,7 +246,7 @@ def network_device_is_up(c):
            wrong=Acts("sets its MTU at start", lambda w: (w.real(), in_net_of(w, "ip link set conf0 mtu 999"))[0], ("start",)))
 def network_device_is_left_alone(c):
     pid = holder(c, "--net")
-    moved_device(c, "conf0", None, "link set dev conf0 mtu 1234").namespace("network", path=f"/proc/{pid}/ns/net")
+    moved_device(c, "conf0", None, "link set dev conf0 mtu 1400").namespace("network", path=f"/proc/{pid}/ns/net")
     c.script("sleep 100").create().ok()
 
     def show():

@@ -45,7 +45,8 @@ def impossible_environment(c):
 
 
 @statement("Lifecycle, 2", "What config.json asks for is there before start",
-           wrong=Edited("makes no cgroup of the name asked for", lambda config: put(config, "linux.cgroupsPath", "/conformance-x.")))
+           wrong=Edited("makes a cgroup of another name",
+                        lambda config: put(config, "linux.cgroupsPath", config["linux"]["cgroupsPath"] + "other")))
 def resources_before_start(c):
     c.create().ok()
     pids = (c.cgroup() / "cgroup.procs").read_text().split()

@@ -59,7 +59,7 @@ def cgroups_path_of_either_kind(c):
 
 @statement("Cgroups Path", "An absolute cgroupsPath starts at the mount point of cgroups",
            wrong=Edited("starts somewhere below",
-                        lambda config: put(config, "linux.cgroupsPath", f"/conformance-x.{config['linux']['cgroupsPath']}")))
+                        lambda config: put(config, "linux.cgroupsPath", config["linux"]["cgroupsPath"].replace("/deep", "/shallow"))))
 def absolute_cgroups_path(c):
     c.set("linux.cgroupsPath", f"/{c.id}/deep/er").create().ok()
     pids = (CGROUPS / c.id / "deep/er/cgroup.procs").read_text().split()
@@ -80,7 +80,8 @@ def cgroups_path_is_stable(c):
 
 
 @statement("Cgroups Path", "A cgroupsPath that the runtime holds for invalid is an error",
-           wrong=Edited("takes a name of its own", lambda config: put(config, "linux.cgroupsPath", "/conformance-x.")))
+           wrong=Edited("leaves out what is invalid",
+                        lambda config: put(config, "linux.cgroupsPath", config["linux"]["cgroupsPath"].replace("\n", ""))))
 def invalid_cgroups_path(c):
     # No cgroup's name can hold a line feed (mkdir(2) in a cgroup's directory: EINVAL).
     c.set("linux.cgroupsPath", f"/{c.id}a\nb").assert_refused()

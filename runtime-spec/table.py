@@ -6,6 +6,19 @@ from pathlib import Path
 
 from reds import REDS
 
+PREFACE = """# Conformance to runtime-spec 1.3.0
+
+Every MUST and MUST NOT of the specification's `runtime.md`, `config.md`, `config-linux.md`, `features.md` and
+`features-linux.md` is a numbered statement in `runtime-spec/`, in our own words, with the test that shows it; the
+words are counted, and the suite does not start when they don't add up. `make test` holds etui against it,
+`RUNTIME=... runtime-spec/run` any other runtime, `runtime-spec/peer runc` those of the lab.
+
+*green*: shown. *red*: not so, explained below. *not here*: it takes hardware, a controller or a choice of the runtime
+that was not there, said below. *n/a*: a demand on another platform than Linux. The last column is how the test was
+proved: `runtime-spec/run --wrong` runs it on a runtime that is wrong in this one thing, and *(seen)* says that it
+failed there. The page is made by `runtime-spec/run --table`, and not edited by hand.
+"""
+
 SHOWN = {"pass": "green", "FAIL": "**red**", "elsewhere": "not here", "n/a": "n/a", None: "-"}
 
 
@@ -31,10 +44,16 @@ def print_counts(statements, results, version):
               f"{counts['elsewhere']:9} {counts['n/a']:4}")
 
 
-def print_markdown(statements, words, files):
+def print_markdown(statements, words, files, caught_file):
+    caught = json.loads(Path(caught_file).read_text())["results"] if caught_file else {}
+    print(PREFACE)
     runs = [json.loads(Path(file).read_text()) for file in files]
     names = [run["version"].replace(" version", "") for run in runs]
     print_totals(statements, words, runs, names)
+    with_wrong = sum(bool(s.wrong) for s in statements)
+    seen = sum(entry["result"] == "pass" for entry in caught.values())
+    print(f"\n{with_wrong} of the {sum(not s.platform for s in statements)} statements on Linux have a wrong runtime; "
+          f"{seen} of these were seen to be caught where this page was made.")
     for file in words:
         print(f"\n## {file}\n")
         print(f"| | section | what is demanded | {' | '.join(names)} | shown to fail on a runtime that |")
@@ -42,7 +61,8 @@ def print_markdown(statements, words, files):
         for s in (s for s in statements if s.file == file):
             cells = " | ".join(SHOWN[run["results"].get(s.name, {}).get("result")] for run in runs)
             demanded = f"{s.text} ({s.words} words: {s.joins})" if s.joins else s.text
-            broken = s.wrong.what if s.wrong else s.platform or ""
+            seen = " (seen)" if caught.get(s.name, {}).get("result") == "pass" else ""
+            broken = f"{s.wrong.what}{seen}" if s.wrong else s.platform or ""
             print(f"| {s.name} | {s.section} | {escaped(demanded)} | {cells} | {escaped(broken)} |")
     print_reasons(statements, runs, names)
 
@@ -68,7 +88,7 @@ def print_reasons(statements, runs, names):
             if found.get("result") == "FAIL":
                 why = REDS.get(kind, {}).get(s.name)
                 print(f"- {s.name} ({s.section}): {escaped(found['reason'])}" + (f" - {why}" if why else ""))
-    print("\n## Not shown on this machine\n")
+    print("\n## Not shown where this page was made\n")
     for s in statements:
         reasons = dict.fromkeys(
             run["results"][s.name]["reason"] for run in runs if run["results"].get(s.name, {}).get("result") == "elsewhere"

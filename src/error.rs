@@ -55,7 +55,11 @@ impl Error {
 
     /// A system call that failed: `call` is written with its arguments, as `strace` would.
     pub fn call(call: impl Into<String>, errno: Errno) -> Self {
-        Self::with(call.into(), Some(errno as i32), Kind::Failed)
+        let error = Self::with(call.into(), Some(errno as i32), Kind::Failed);
+        match errno {
+            Errno::EMFILE => error.hint("raise the limit of open files (ulimit -n)"),
+            _ => error,
+        }
     }
 
     /// A configuration or flag that etui refuses: names the field or flag, and why.
@@ -85,6 +89,17 @@ impl Error {
         self
     }
 
+    /// The same failure with none of its texts longer than about `longest` bytes: the middle is left out.
+    pub fn shortened(&self, longest: usize) -> Self {
+        let shorten = |text: &String| shorten(text, longest);
+        Self(Box::new(Inner {
+            intents: self.0.intents.iter().map(shorten).collect(),
+            cause: shorten(&self.0.cause),
+            hint: self.0.hint.as_ref().map(shorten),
+            ..*self.0
+        }))
+    }
+
     /// The kernel's answer, where a system call is the cause.
     pub fn errno(&self) -> Option<Errno> {
         self.0.errno.map(Errno::from_raw)
@@ -112,6 +127,16 @@ impl fmt::Display for Error {
         }
         Ok(())
     }
+}
+
+/// Of what a program said the end tells most.
+fn shorten(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let (start, end) = (longest / 4, text.len() - longest * 3 / 4);
+    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{} ... {}", part(&text.as_bytes()[..start]), part(&text.as_bytes()[end..]))
 }
 
 /// Line breaks would make callers that read the last line of a log miss the start of the message.

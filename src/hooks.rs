@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -38,14 +38,31 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 /// How often its end is looked for where the kernel can't tell it.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Runs the hooks of a point of the life cycle, such as `createRuntime`, in order, up to the first that fails.
-pub fn run_all(point: &str, hooks: &[Hook], stdin: &[u8]) -> Result<()> {
-    hooks.iter().enumerate().try_for_each(|(index, hook)| run_one(point, index, hook, stdin))
+/// What may end a hook early, for a caller that keeps signals away.
+#[derive(Clone, Copy)]
+pub struct Interrupt<'a> {
+    /// Readable when there may be a reason to give up.
+    pub news: BorrowedFd<'a>,
+    /// The reason, if there is one.
+    pub reason: &'a dyn Fn() -> Result<()>,
 }
 
-/// Runs the hook that stands at `index` of a point of the life cycle.
-pub fn run_one(point: &str, index: usize, hook: &Hook, stdin: &[u8]) -> Result<()> {
-    run(hook, stdin).with_context(|| format!("error running {point} hook #{index}"))
+/// Runs the hooks of a point of the life cycle, such as `createRuntime`, in order, up to the first that fails.
+pub fn run_all(point: &str, hooks: &[Hook], stdin: &[u8]) -> Result<()> {
+    run_all_unless(point, hooks, stdin, None)
+}
+
+/// As [`run_all`], up to an interruption too.
+pub fn run_all_unless(
+    point: &str,
+    hooks: &[Hook],
+    stdin: &[u8],
+    interrupt: Option<Interrupt<'_>>,
+) -> Result<()> {
+    hooks.iter().enumerate().try_for_each(|(index, hook)| {
+        run_unless(hook, stdin, interrupt)
+            .with_context(|| format!("error running {point} hook #{index}"))
+    })
 }
 
 /// Runs a hook to its end, with `stdin` to read, in a process group of its own.
@@ -53,6 +70,10 @@ pub fn run_one(point: &str, index: usize, hook: &Hook, stdin: &[u8]) -> Result<(
 /// What it leaves running in the background is not waited for, whatever it holds open. The caller ignores SIGPIPE, as Rust
 /// programs do from the start.
 pub fn run(hook: &Hook, stdin: &[u8]) -> Result<()> {
+    run_unless(hook, stdin, None)
+}
+
+fn run_unless(hook: &Hook, stdin: &[u8], interrupt: Option<Interrupt<'_>>) -> Result<()> {
     let mut running = Running::start(hook, stdin)?;
     let deadline = hook.timeout.map(|timeout| Instant::now() + timeout);
     loop {
@@ -66,7 +87,10 @@ pub fn run(hook: &Hook, stdin: &[u8]) -> Result<()> {
             let seconds = timeout.as_secs_f64();
             return Err(Error::new(format!("hook ran past specified timeout of {seconds:.1}s")));
         }
-        running.wait(left)?;
+        running.wait(left, interrupt)?;
+        if let Some(interrupt) = interrupt {
+            (interrupt.reason)()?;
+        }
         running.write_input();
         running.read_outputs();
     }
@@ -120,7 +144,8 @@ impl Running<'_> {
     }
 
     /// Waits until there is something to do, for `left` at most.
-    fn wait(&self, left: Option<Duration>) -> Result<()> {
+    fn wait(&self, left: Option<Duration>, interrupt: Option<Interrupt<'_>>) -> Result<()> {
+        let news = interrupt.map(|interrupt| (interrupt.news, PollFlags::POLLIN));
         let pidfd = self.child.pidfd.as_ref().map(|pidfd| (pidfd.as_fd(), PollFlags::POLLIN));
         let stdin = self.stdin.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::POLLOUT));
         let outputs = [&self.stdout.pipe, &self.stderr.pipe].into_iter().flatten();
@@ -129,6 +154,7 @@ impl Running<'_> {
             .into_iter()
             .chain(stdin)
             .chain(outputs)
+            .chain(news)
             .map(|(fd, events)| PollFd::new(fd, events))
             .collect();
         let tick = self.child.pidfd.is_none().then_some(TICK);

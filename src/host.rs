@@ -54,6 +54,13 @@ impl Host {
         })
     }
 
+    /// The cgroup v2 directory that process `pid` is in.
+    pub fn cgroup_of(&self, pid: i32) -> Result<PathBuf> {
+        let membership = Membership::parse(&read(Path::new(&format!("/proc/{pid}/cgroup")))?);
+        let path = membership.path;
+        Ok(self.cgroup_mount.join(path.strip_prefix("/").unwrap_or(&path)))
+    }
+
     /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
     pub fn is_rootless(&self) -> bool {
         self.effective_uid != 0 || self.user_namespace == UserNamespace::Nested

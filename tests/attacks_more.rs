@@ -1,4 +1,4 @@
-//! More attacks: containers that hide from signals, root file systems that move, callers that hang.
+//! More attacks: containers that hide from signals, root file systems that move, waits that must have an end.
 
 mod support;
 
@@ -7,9 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use support::{Container, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use support::{Container, Kind, only_on, wait_for};
 
 /// What a configuration does not grant is not there, whatever the caller has to pass on.
 #[test]
@@ -118,4 +121,96 @@ fn a_proc_that_is_moved_away_is_masked_all_the_same() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// A hook that waits for the file `go` of the test's directory, and tells by `there` that it runs.
+fn waiting_hook(container: &Container) -> serde_json::Value {
+    let script = format!(
+        "touch {0}/there; while [ ! -e {0}/go ]; do sleep 0.1; done",
+        container.dir().display()
+    );
+    json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"] }])
+}
+
+/// Whoever stops `create` or `run` need not wait for a hook that never ends.
+#[test]
+fn a_signal_ends_the_wait_for_a_hook() {
+    if !only_on(&[Kind::Etui], "waits for the hook") {
+        return;
+    }
+    for point in ["prestart", "createRuntime", "createContainer", "poststart"] {
+        let mut container = Container::sleeping();
+        let hook = waiting_hook(&container);
+        container.set("/hooks", json!({ point: hook }));
+        container.write_config();
+        let mut command = container.command();
+        command.arg("run").arg("--bundle").arg(container.bundle()).arg(&container.id);
+        let mut runtime = command.stdin(Stdio::null()).spawn().unwrap();
+        wait_for("the hook", || container.dir().join("there").exists());
+        let told = Instant::now();
+        kill(Pid::from_raw(runtime.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert_eq!(runtime.wait().unwrap().code(), Some(1), "{point}");
+        assert!(told.elapsed() < Duration::from_secs(5), "{point}: {:?}", told.elapsed());
+        container.assert_nothing_left();
+    }
+}
+
+/// `start` waits for a hook inside and holds the container's lock: it is deleted all the same.
+#[test]
+fn a_start_that_hangs_can_be_deleted() {
+    let mut container = Container::sleeping();
+    container.set(
+        "/hooks",
+        json!({ "startContainer": [{ "path": "/bin/sleep", "args": ["sleep", "1000"] }] }),
+    );
+    container.create();
+    let mut start = container.command().args(["start", &container.id]).spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", container.pid());
+    wait_for("the hook", || fs::read_to_string(&children).is_ok_and(|pids| !pids.is_empty()));
+    container.verb(&["delete", "--force", &container.id]).ok();
+    start.wait().unwrap();
+    container.assert_nothing_left();
+}
+
+/// What a hook inside says can be longer than a message of init.
+#[test]
+fn a_talkative_hook_fails_with_its_last_words() {
+    let mut container = Container::new();
+    let script = "yes | head -c 60000; echo the last words >&2; exit 4";
+    let hook =
+        json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"] });
+    container.set("/hooks", json!({ "createContainer": [hook] }));
+    container.write_config();
+    let bundle = container.bundle();
+    let flags = ["create", "--bundle", bundle.to_str().unwrap(), &container.id];
+    container.verb(&flags).exits(1).says("stderr: the last words");
+    container.assert_nothing_left();
+}
+
+/// Whoever was killed while it wrote the file must not keep the next one from it.
+#[test]
+fn a_pid_file_that_was_left_half_written_is_replaced() {
+    let container = Container::sleeping();
+    fs::write(container.dir().join(".pid"), "4").unwrap();
+    let file = container.dir().join("pid");
+    container.create_with(&["--pid-file", file.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), container.pid().to_string());
+    assert!(!container.dir().join(".pid").exists());
+    container.delete().ok();
+}
+
+/// config-linux.md, "Devices": a file that is there and is not the device MUST be an error.
+#[test]
+fn an_image_can_not_stand_in_for_a_device() {
+    if !only_on(&[Kind::Etui], "takes the file for the device") {
+        return;
+    }
+    let mut container = Container::new();
+    container.config["mounts"].as_array_mut().unwrap().truncate(1);
+    fs::write(container.rootfs().join("dev/zero"), "not zeroes").unwrap();
+    container.write_config();
+    let bundle = container.bundle();
+    let flags = ["run", "--bundle", bundle.to_str().unwrap(), &container.id];
+    container.verb(&flags).exits(1).says("device /dev/zero: something else is there: file exists");
+    container.assert_nothing_left();
 }

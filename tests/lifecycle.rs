@@ -239,6 +239,39 @@ fn exec_shares_every_namespace_and_the_cgroup() {
 }
 
 #[test]
+fn exec_enters_a_cgroup_below_the_containers_and_no_other() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "crun's --cgroup may lead anywhere") {
+        return;
+    }
+    let container = Container::sleeping();
+    container.up();
+    fs::create_dir(container.cgroup().join("below")).unwrap();
+    let own = container.exec_sh(&["--cgroup", "below"], "grep ^0:: /proc/self/cgroup").ok();
+    assert_eq!(own.text(), "0::/below");
+    container.exec_sh(&["--cgroup", "/../"], "true").exits(255).says("not a sub cgroup path");
+    container
+        .exec_sh(&["--cgroup", "cpu:/below"], "true")
+        .exits(255)
+        .says("unknown controller cpu");
+    fs::remove_dir(container.cgroup().join("below")).unwrap();
+}
+
+#[test]
+fn a_process_document_without_limits_gets_the_containers() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "crun gives it none") {
+        return;
+    }
+    let container = Container::sleeping()
+        .with("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 77, "hard": 88 }]));
+    container.up();
+    let document = container.dir().join("process.json");
+    let process = json!({ "args": ["sh", "-c", "ulimit -n"], "cwd": "/", "env": ["PATH=/bin"] });
+    fs::write(&document, process.to_string()).unwrap();
+    let outcome = container.verb(&["exec", "--process", document.to_str().unwrap(), &container.id]);
+    assert_eq!(outcome.ok().text(), "77");
+}
+
+#[test]
 fn exec_takes_flags() {
     let container = Container::sleeping();
     container.up();

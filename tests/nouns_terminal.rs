@@ -21,7 +21,8 @@ use nix::sys::stat::Mode;
 use nouns_support::{alone, root};
 
 fn place<'a>(root: &'a OwnedFd, path: &'a str) -> Place<'a> {
-    Place { root: root.as_fd(), path: Path::new(path) }
+    let path = Path::new(path);
+    Place { root: root.as_fd(), path, whole: path }
 }
 
 /// A root directory with a devpts of its own, in a mount namespace of this process's own.

@@ -191,9 +191,10 @@ def updates_resources(handler):
 
 def tells_of_an_oom_kill(handler):
     with Pod(handler) as pod:
-        container = pod.start("tail /dev/zero", resources={"memory_limit_in_bytes": 16 << 20})
+        # containerd hears of it from the cgroup, which must live as long as that takes.
+        container = pod.start("tail /dev/zero; sleep 2; exit 3", resources={"memory_limit_in_bytes": 16 << 20})
         eventually(20, lambda: status(container)["state"] == EXITED)
-        wanted((137, "OOMKilled"), (status(container)["exit_code"], status(container)["reason"]))
+        wanted((3, "OOMKilled"), (status(container)["exit_code"], status(container)["reason"]))
 
 
 def shares_namespaces(handler):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 LEFT_OUT = re.compile(r"/usr/share/(doc|man|info|locale|lintian)/|/EXTERNALLY-MANAGED$")
+CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 
 def dpkg_query(*arguments):
@@ -36,4 +37,4 @@ def closure(wanted):
 listed = dpkg_query("-L", *closure(sys.argv[1:])).splitlines()
 files = {file.removeprefix("/") for file in listed if file.startswith("/") and file != "/." and not LEFT_OUT.search(file)}
 # Each once: tar makes a hard link of the second. The rest belongs to no package here.
-print("\n".join(sorted(files | {"bin", "sbin", "lib", "lib64", "etc", "etc/passwd", "etc/group"})))
+print("\n".join(sorted(files | {"bin", "sbin", "lib", "lib64", "etc", "etc/passwd", "etc/group", CERTIFICATES})))

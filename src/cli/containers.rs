@@ -68,7 +68,7 @@ pub(super) fn resume(global: &Global, given: &Given) -> Result<u8> {
     Ok(0)
 }
 
-fn create_options(given: &Given) -> Result<create::Options> {
+pub(super) fn create_options(given: &Given) -> Result<create::Options> {
     Ok(create::Options {
         id: given.argument(0)?.to_owned(),
         bundle: given.path(&flags::BUNDLE).unwrap_or_else(|| PathBuf::from(".")),

@@ -1,5 +1,6 @@
 //! The flags of `exec`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::containers::{attachment, exit_code};
@@ -32,7 +33,7 @@ fn options(given: &Given) -> Result<exec::Options> {
         no_new_privileges: given.switch_if_given(&flags::NO_NEW_PRIVS)?,
         apparmor_profile: given.text(&flags::APPARMOR)?.map(str::to_owned),
         selinux_label: given.text(&flags::PROCESS_LABEL)?.map(str::to_owned),
-        cgroup: cgroup(given.texts(&flags::CGROUP)?)?,
+        cgroup: cgroup(&given.texts(&flags::CGROUP)?)?,
         paused: match given.switch(&flags::IGNORE_PAUSED)? {
             true => Paused::Enter,
             false => Paused::Refuse,
@@ -57,17 +58,38 @@ fn user(text: &str) -> Result<(u32, Option<u32>)> {
     }
 }
 
-/// cgroup v2 has one path for all controllers; runc's form for v1 names the controllers before a colon.
-fn cgroup(mut paths: Vec<String>) -> Result<Option<PathBuf>> {
-    let Some(path) = paths.pop() else { return Ok(None) };
-    let refuse = |why| Err(Error::refused(format!("invalid --cgroup argument: {path} ({why})")));
-    if path.contains(':') {
-        return refuse("cgroup v2 has one path for all controllers");
+/// `[CONTROLLER[,CONTROLLER]:]PATH`. cgroup v2 has one path for all controllers: the form that names them is understood, so
+/// that its mistakes are told, and refused.
+fn cgroup(arguments: &[String]) -> Result<Option<PathBuf>> {
+    let mut named = BTreeSet::new();
+    for argument in arguments {
+        let Some((controllers, _)) = argument.split_once(':') else {
+            return match arguments {
+                [path] => Ok(Some(path.into())),
+                _ => Err(invalid("missing <controller>: prefix")),
+            };
+        };
+        for controller in controllers.split(',') {
+            if controller.is_empty() {
+                return Err(Error::refused(format!(
+                    "invalid --cgroup argument: {argument} (empty <controller> prefix)"
+                )));
+            }
+            if !named.insert(controller) {
+                return Err(invalid(&format!("controller {controller} specified multiple times")));
+            }
+        }
     }
-    if !paths.is_empty() {
-        return refuse("a process is in one cgroup");
+    match named.first() {
+        None => Ok(None),
+        Some(controller) => Err(Error::refused(format!(
+            "unknown controller {controller} in --cgroup: cgroup v2 has one path for all controllers"
+        ))),
     }
-    Ok(Some(path.into()))
+}
+
+fn invalid(why: &str) -> Error {
+    Error::refused(format!("invalid --cgroup argument: {why}"))
 }
 
 #[cfg(test)]
@@ -85,9 +107,21 @@ mod tests {
 
     #[test]
     fn a_cgroup_is_one_path() {
-        assert_eq!(cgroup(vec![]).expect("none"), None);
-        assert_eq!(cgroup(vec!["/sub".into()]).expect("one"), Some("/sub".into()));
-        cgroup(vec!["cpu:/sub".into()]).expect_err("cgroup v1's form");
-        cgroup(vec!["/a".into(), "/b".into()]).expect_err("two");
+        let given = |arguments: &[&str]| {
+            let owned: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            cgroup(&owned).map_err(|error| error.to_string())
+        };
+        assert_eq!(given(&[]), Ok(None));
+        assert_eq!(given(&["/sub"]), Ok(Some("/sub".into())));
+        for (arguments, why) in [
+            (&["cpu:/sub"] as &[_], "unknown controller cpu"),
+            (&["cpu,:/sub"], "cpu,:/sub (empty <controller> prefix)"),
+            (&["cpu:/a", "io,cpu:/b"], "controller cpu specified multiple times"),
+            (&["/a", "/b"], "missing <controller>: prefix"),
+            (&["cpu:/a", "/b"], "missing <controller>: prefix"),
+        ] {
+            let error = given(arguments).expect_err(why);
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

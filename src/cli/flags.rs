@@ -14,6 +14,11 @@ pub(super) static SYSTEMD_CGROUP: Flag = Flag::switch(
     "systemd-cgroup",
     "have systemd make cgroups; cgroupsPath is then slice:prefix:name",
 );
+pub(super) static CGROUP_MANAGER: Flag = Flag::value(
+    "cgroup-manager",
+    "MANAGER",
+    "who makes cgroups: cgroupfs (default) or systemd, as --systemd-cgroup",
+);
 pub(super) static ROOTLESS: Flag = Flag::value(
     "rootless",
     "WHEN",
@@ -82,6 +87,53 @@ pub(super) static CGROUP: Flag = Flag::values(
 );
 pub(super) static IGNORE_PAUSED: Flag =
     Flag::switch("ignore-paused", "enter a paused container: the process runs when it is resumed");
+
+// Of checkpoint and restore.
+pub(super) static IMAGE_PATH: Flag =
+    Flag::value("image-path", "DIR", "the directory of the checkpoint (default: ./checkpoint)");
+pub(super) static WORK_PATH: Flag =
+    Flag::value("work-path", "DIR", "the directory of criu's logs (default: the checkpoint's)");
+pub(super) static PARENT_PATH: Flag = Flag::value(
+    "parent-path",
+    "DIR",
+    "the checkpoint before this one, relative to it, for --pre-dump",
+);
+pub(super) static LEAVE_RUNNING: Flag =
+    Flag::switch("leave-running", "let the container go on afterwards");
+pub(super) static TCP_ESTABLISHED: Flag =
+    Flag::switch("tcp-established", "allow open TCP connections");
+pub(super) static TCP_SKIP_IN_FLIGHT: Flag =
+    Flag::switch("tcp-skip-in-flight", "leave out TCP connections that are being made");
+pub(super) static LINK_REMAP: Flag =
+    Flag::switch("link-remap", "allow open files that were removed, by links to them");
+pub(super) static EXT_UNIX_SK: Flag =
+    Flag::switch("ext-unix-sk", "allow Unix sockets that lead outside");
+pub(super) static SHELL_JOB: Flag = Flag::switch("shell-job", "allow a terminal of the caller's");
+pub(super) static LAZY_PAGES: Flag =
+    Flag::switch("lazy-pages", "bring memory when it is first used");
+pub(super) static STATUS_FD: Flag = Flag::value(
+    "status-fd",
+    "N",
+    "write a zero byte to descriptor N once lazy pages can be fetched",
+);
+pub(super) static PAGE_SERVER: Flag =
+    Flag::value("page-server", "ADDRESS:PORT", "send the memory there");
+pub(super) static FILE_LOCKS: Flag = Flag::switch("file-locks", "allow file locks");
+pub(super) static PRE_DUMP: Flag =
+    Flag::switch("pre-dump", "write down memory only, and let the container go on");
+pub(super) static MANAGE_CGROUPS_MODE: Flag = Flag::value(
+    "manage-cgroups-mode",
+    "MODE",
+    "what criu does with cgroups: soft (default), full, strict or ignore",
+);
+pub(super) static EMPTY_NS: Flag =
+    Flag::values("empty-ns", "NAMESPACE", "leave out what is in this namespace: network");
+pub(super) static AUTO_DEDUP: Flag =
+    Flag::switch("auto-dedup", "punch out memory that a later checkpoint holds too");
+pub(super) static LSM_PROFILE: Flag =
+    Flag::value("lsm-profile", "TYPE:NAME", "another profile: apparmor:NAME or selinux:LABEL");
+pub(super) static LSM_MOUNT_CONTEXT: Flag =
+    Flag::value("lsm-mount-context", "CONTEXT", "another SELinux context of the mounts");
 
 // Of the others.
 pub(super) static FORCE: Flag =

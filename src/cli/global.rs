@@ -38,10 +38,24 @@ pub fn read(given: &Given) -> Result<Global> {
     };
     let cgroup_manager = match given.switch(&flags::SYSTEMD_CGROUP)? {
         true => CgroupManager::Systemd,
-        false => CgroupManager::Cgroupfs,
+        false => cgroup_manager_named(given.text(&flags::CGROUP_MANAGER)?.unwrap_or("cgroupfs"))?,
     };
     let rootless = rootless_named(given.text(&flags::ROOTLESS)?.unwrap_or("auto"))?;
     Ok(Global { root, cgroup_manager, rootless })
+}
+
+/// crun's form of `--systemd-cgroup`.
+fn cgroup_manager_named(name: &str) -> Result<CgroupManager> {
+    match name {
+        "cgroupfs" => Ok(CgroupManager::Cgroupfs),
+        "systemd" => Ok(CgroupManager::Systemd),
+        "disabled" => Err(Error::refused(
+            "--cgroup-manager=disabled: etui kills a container by its cgroup, and so makes one",
+        )),
+        _ => Err(Error::refused(format!(
+            "--cgroup-manager is cgroupfs, systemd or disabled, not {name:?}"
+        ))),
+    }
 }
 
 fn rootless_named(name: &str) -> Result<Rootless> {

@@ -1,5 +1,6 @@
 //! Flags in; text, JSON and exit code out. Knows runc's flags and output formats, no `config.json`, no system call.
 
+mod checkpoint;
 mod containers;
 mod exec;
 mod flags;
@@ -68,6 +69,7 @@ type Action = fn(&Global, &Given) -> Result<u8>;
 
 fn action(verb: &str) -> Option<Action> {
     Some(match verb {
+        "checkpoint" => checkpoint::checkpoint,
         "create" => containers::create,
         "delete" => containers::delete,
         "events" => reports::events,
@@ -77,6 +79,7 @@ fn action(verb: &str) -> Option<Action> {
         "list" => reports::list,
         "pause" => containers::pause,
         "ps" => reports::ps,
+        "restore" => checkpoint::restore,
         "resume" => containers::resume,
         "run" => containers::run,
         "spec" => reports::spec,

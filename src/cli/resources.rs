@@ -19,6 +19,13 @@ pub(super) fn update(global: &Global, given: &Given) -> Result<u8> {
         Some(path) => document(&path)?,
         None => from_flags(given)?,
     };
+    if given.path(&flags::RESOURCES).is_none() {
+        let schemata =
+            [given.texts(&flags::L3_CACHE_SCHEMA)?, given.texts(&flags::MEM_BW_SCHEMA)?].concat();
+        if !schemata.is_empty() {
+            update::update_rdt(global, given.argument(0)?, &schemata)?;
+        }
+    }
     update::update(global, given.argument(0)?, &resources)?;
     Ok(0)
 }
@@ -42,14 +49,6 @@ fn from_flags(given: &Given) -> Result<Resources> {
                 "--{} is ignored: no kernel of today has such a limit",
                 flag.long
             ));
-        }
-    }
-    for flag in [&flags::L3_CACHE_SCHEMA, &flags::MEM_BW_SCHEMA] {
-        if given.has(flag) {
-            return Err(Error::refused(format!(
-                "--{}: update of Intel RDT is not supported",
-                flag.long
-            )));
         }
     }
     Ok(Resources {

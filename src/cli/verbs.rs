@@ -5,8 +5,17 @@ use super::grammar::Arguments::{AtLeast, Between, Exactly};
 use super::grammar::{Arguments, Flag, FlagsEnd, Shown, Verb};
 
 /// The flags that may stand before any verb, and after it where it has none of the same name.
-pub(super) static GLOBAL: &[&Flag] =
-    &[&DEBUG, &LOG, &LOG_FORMAT, &ROOT, &SYSTEMD_CGROUP, &ROOTLESS, &HELP, &VERSION];
+pub(super) static GLOBAL: &[&Flag] = &[
+    &DEBUG,
+    &LOG,
+    &LOG_FORMAT,
+    &ROOT,
+    &SYSTEMD_CGROUP,
+    &CGROUP_MANAGER,
+    &ROOTLESS,
+    &HELP,
+    &VERSION,
+];
 
 /// What most verbs are like: one argument, the container's id, and no flags.
 const PLAIN: Verb = Verb {
@@ -21,6 +30,30 @@ const PLAIN: Verb = Verb {
 
 /// The verbs, in the order of help.
 pub(super) static VERBS: &[Verb] = &[
+    Verb {
+        name: "checkpoint",
+        about: "write a container's processes down, by criu(8)",
+        flags: &[
+            &IMAGE_PATH,
+            &WORK_PATH,
+            &PARENT_PATH,
+            &LEAVE_RUNNING,
+            &TCP_ESTABLISHED,
+            &TCP_SKIP_IN_FLIGHT,
+            &LINK_REMAP,
+            &EXT_UNIX_SK,
+            &SHELL_JOB,
+            &LAZY_PAGES,
+            &STATUS_FD,
+            &PAGE_SERVER,
+            &FILE_LOCKS,
+            &PRE_DUMP,
+            &MANAGE_CGROUPS_MODE,
+            &EMPTY_NS,
+            &AUTO_DEDUP,
+        ],
+        ..PLAIN
+    },
     Verb {
         name: "create",
         about: "make a container that waits for start",
@@ -106,6 +139,31 @@ pub(super) static VERBS: &[Verb] = &[
         arguments: AtLeast(1),
         flags_end: FlagsEnd::AtFirstArgument,
         flags: &[&FORMAT],
+        ..PLAIN
+    },
+    Verb {
+        name: "restore",
+        about: "bring a container back from a checkpoint, by criu(8)",
+        flags: &[
+            &CONSOLE_SOCKET,
+            &IMAGE_PATH,
+            &WORK_PATH,
+            &TCP_ESTABLISHED,
+            &EXT_UNIX_SK,
+            &SHELL_JOB,
+            &FILE_LOCKS,
+            &MANAGE_CGROUPS_MODE,
+            &BUNDLE,
+            &DETACH,
+            &PID_FILE,
+            &NO_SUBREAPER,
+            &NO_PIVOT,
+            &EMPTY_NS,
+            &AUTO_DEDUP,
+            &LAZY_PAGES,
+            &LSM_PROFILE,
+            &LSM_MOUNT_CONTEXT,
+        ],
         ..PLAIN
     },
     Verb { name: "resume", about: "let a frozen container go on", ..PLAIN },

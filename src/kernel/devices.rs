@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::sys::stat::{Mode, SFlag, fstatat, makedev, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
 use super::mounts::Place;
@@ -59,7 +59,8 @@ pub const LINKS: &[(&str, &str)] = &[
 /// Where `/dev/ptmx` leads, so that it opens the container's own devpts.
 pub const PTMX_LINK: (&str, &str) = ("pts/ptmx", "ptmx");
 
-/// Makes `node` at `place`; one that is there already is left as it is.
+/// Makes `node` at `place`; one that is there already is left as it is. Anything else of that name is an error
+/// (config-linux.md, "Devices").
 pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     let intent = || format!("device {}", node.path.display());
     let (directory, name) = parent_and_name(place).with_context(intent)?;
@@ -69,7 +70,9 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
         NodeKind::Fifo => (SFlag::S_IFIFO, 0),
     };
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
-        Err(Errno::EEXIST) => return Ok(()),
+        Err(Errno::EEXIST) => {
+            return is_there(directory.as_fd(), name, kind, number).with_context(intent);
+        }
         other => other
             .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
             .with_context(intent)?,
@@ -81,6 +84,17 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
         .call(|| format!("fchownat({name:?}, {uid}, {gid})"))
         .with_context(intent)
+}
+
+/// config-linux.md, "Devices": a file that is there already and "does not match the requested device" is an error.
+fn is_there(directory: BorrowedFd<'_>, name: &Path, kind: SFlag, number: u64) -> Result<()> {
+    let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .call(|| format!("fstatat({name:?})"))?;
+    let found_kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+    if found_kind == kind && (kind == SFlag::S_IFIFO || found.st_rdev == number) {
+        return Ok(());
+    }
+    Err(Error::refused("another file is there already"))
 }
 
 /// A detached bind of the host's node at `path`, to be put inside by [`bind`].
@@ -141,7 +155,7 @@ fn link(dev: BorrowedFd<'_>, target: &str, name: &str) -> Result<()> {
     }
 }
 
-fn parent_and_name(Place { root, path }: Place<'_>) -> Result<(OwnedFd, &Path)> {
+fn parent_and_name(Place { root, path, .. }: Place<'_>) -> Result<(OwnedFd, &Path)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::refused(format!("{}: not a path of a file", path.display())));
     };

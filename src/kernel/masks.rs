@@ -21,9 +21,9 @@ const NULL_DEVICE: (u64, u64) = (1, 3);
 pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
     let null = null_device()?;
     let mut empty = None;
-    for Place { root, path } in places {
-        let Some(target) = safe_path::find(root, path)? else { continue };
-        let intent = || format!("mask {}", path.display());
+    for Place { root, path, whole } in places {
+        let intent = || format!("mask {}", whole.display());
+        let Some(target) = safe_path::find(root, path).with_context(intent)? else { continue };
         let cover = if is_directory(&target)? {
             cover_directory(&mut empty, target.as_fd())
         } else {
@@ -38,20 +38,20 @@ pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
 
 /// Makes each of `places` read-only; what is not there is passed over.
 pub fn make_readonly<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
-    for Place { root, path } in places {
-        if let Some(target) = safe_path::find(root, path)? {
-            bind_readonly(target.as_fd())
-                .with_context(|| format!("make {} read-only", path.display()))?;
+    for Place { root, path, whole } in places {
+        let intent = || format!("make {} read-only", whole.display());
+        if let Some(target) = safe_path::find(root, path).with_context(intent)? {
+            bind_readonly(target.as_fd()).with_context(intent)?;
         }
     }
     Ok(())
 }
 
 /// Makes the mount at `place`, itself and nothing below it, read-only.
-pub fn remount_readonly(Place { root, path }: Place<'_>) -> Result<()> {
+pub fn remount_readonly(Place { root, path, whole }: Place<'_>) -> Result<()> {
     let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
     set_readonly(target.as_fd(), Reach::One)
-        .with_context(|| format!("make {} read-only", path.display()))
+        .with_context(|| format!("make {} read-only", whole.display()))
 }
 
 fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {

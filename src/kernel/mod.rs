@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod capabilities;
 pub mod cgroup;
 pub mod credentials;
+pub mod criu;
 pub mod devices;
 pub mod fds;
 pub mod id_maps;

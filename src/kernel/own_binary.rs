@@ -43,6 +43,7 @@ impl View {
 pub fn keep_out_of_reach() -> Result<View> {
     let own = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .call(|| "open(\"/proc/self/exe\", O_PATH)")
+        .map_err(|error| error.hint("etui needs a procfs mounted on /proc"))
         .context("protect etui's own binary")?;
     if is_out_of_reach(&own)? {
         return Ok(View(exec::take_executed_descriptor(VIEWS_FROM)));
@@ -51,10 +52,16 @@ pub fn keep_out_of_reach() -> Result<View> {
     Err(execute(view.as_fd()).context("protect etui's own binary"))
 }
 
-/// On a read-only mount, or a sealed memfd.
+/// On a read-only mount that nobody can find, or a sealed memfd. A mount of the host's is found: read-only today, it may
+/// be writable during the next upgrade, while a container still holds the file. What is attached nowhere can't be
+/// copied (open_tree(2), `EINVAL`).
 fn is_out_of_reach(own: &OwnedFd) -> Result<bool> {
     let flags = fstatvfs(own).call(|| "fstatvfs(\"/proc/self/exe\")")?.flags();
-    Ok(flags.contains(FsFlags::ST_RDONLY) || is_sealed())
+    if !flags.contains(FsFlags::ST_RDONLY) {
+        return Ok(is_sealed());
+    }
+    let copy = mount_api::clone_tree(own.as_fd(), c"", Reach::One);
+    Ok(matches!(copy, Err(Errno::EINVAL)))
 }
 
 fn is_sealed() -> bool {

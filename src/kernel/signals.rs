@@ -44,6 +44,19 @@ impl Signals {
             }
         }
     }
+
+    /// An error once one has come that asks a program to end.
+    pub fn check_interrupted(&self) -> Result<()> {
+        while let Some(signal) = self.next()? {
+            if ends_a_program(signal) {
+                return Err(Error::new(format!(
+                    "interrupted by {} before the program was executed",
+                    name(signal)
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl AsFd for Signals {

@@ -9,7 +9,7 @@ use crate::error::{Call, Result};
 use crate::sys::socket;
 
 /// The longest message: a seccomp program of 4096 instructions, 8 bytes each, and its header.
-const LONGEST: usize = 4096 * 8 + 64;
+pub(super) const LONGEST: usize = 4096 * 8 + 64;
 
 /// One end.
 #[derive(Debug)]

@@ -93,8 +93,10 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
 
     let filter = payload::receive_filter(channel)?;
     run_hooks_before_pivot(plan, channel, &tree)?;
-    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))?;
-    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))?;
+    masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
+        .context("linux.readonlyPaths")?;
+    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
+        .context("linux.maskedPaths")?;
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 

@@ -17,6 +17,7 @@ use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Result};
 use crate::kernel::cgroup::Directory;
+use crate::kernel::cgroup::systemd::Keeper;
 use crate::kernel::keyring::Searchers;
 use crate::kernel::mounts::Place;
 use crate::kernel::namespaces::Namespace;
@@ -68,14 +69,16 @@ impl Join {
 }
 
 /// Where the process is born, and what it is given.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cradle<'c, 'a> {
     /// Its cgroup.
     pub cgroup: &'c Directory,
+    /// The unit that keeps it, where systemd has made it.
+    pub keeper: Option<Keeper<'c>>,
     /// The container's init.
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
-    pub console_socket: Option<OwnedFd>,
+    pub console_socket: Option<&'c OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
@@ -106,7 +109,10 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, |pid| cradle.cgroup.add_process(pid))?;
+            newborn.place(birthplace, |pid| match &cradle.keeper {
+                Some(keeper) => keeper.take_in(cradle.cgroup, pid),
+                None => cradle.cgroup.add_process(pid),
+            })?;
             newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
@@ -161,7 +167,7 @@ fn to_ready(
     }
     enter(join, namespaces, cradle.init)?;
 
-    hand_out_console(join, cradle.console_socket.as_ref(), channel)?;
+    hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
     payload::set_affinity(join.process.exec_affinity.last.as_ref())
         .context("process.execCPUAffinity.final")?;
@@ -201,7 +207,10 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
-    let pts = Place { root: root.as_fd(), path: Path::new("/dev/pts") };
+    let pts = {
+        let path = Path::new("/dev/pts");
+        Place { root: root.as_fd(), path, whole: path }
+    };
     let pty = terminal::open(pts, wanted).context("process.terminal")?;
     payload::hand_out(&pty, &join.process, socket, channel)
 }

@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use super::channel::{Channel, Packet};
+use super::channel::{self, Channel, Packet};
 use crate::error::{Error, Result};
 
 /// What init hears.
@@ -129,11 +129,7 @@ impl ToParent {
             ToParent::Listener(number) => format!("l{number}").into_bytes(),
             ToParent::Ready => b"r".to_vec(),
             ToParent::Passed => b"p".to_vec(),
-            ToParent::Failed(error) => {
-                let mut message = b"e".to_vec();
-                message.extend(serde_json::to_vec(error).unwrap_or_default());
-                message
-            }
+            ToParent::Failed(error) => failure(error),
         }
     }
 
@@ -162,6 +158,15 @@ impl ToParent {
             _ => Err(out_of_order("an unknown message")),
         }
     }
+}
+
+/// A path or the output of a hook can be longer than a message.
+fn failure(error: &Error) -> Vec<u8> {
+    let mut shortened = [usize::MAX, 8192, 1024, 128].into_iter().map(|longest| {
+        let text = serde_json::to_vec(&error.shortened(longest)).unwrap_or_default();
+        [b"e".as_slice(), &text].concat()
+    });
+    shortened.find(|message| message.len() <= channel::LONGEST).unwrap_or_default()
 }
 
 fn out_of_order(what: &str) -> Error {

@@ -1,6 +1,7 @@
 //! A process between its clone and its independence, from outside. Knows what it may ask for, not what it does.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,11 +15,14 @@ use crate::error::{Context, Error, Result};
 use crate::hooks::{self, Hook};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
-use crate::kernel::process::Pidfd;
+use crate::kernel::process::{Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
-use crate::kernel::signals::{self, Signals};
+use crate::kernel::signals::Signals;
 use crate::spec::state::State;
+
+/// How long a killed process may take to vanish: one that is stuck in the kernel must not take us with it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A process between its clone and its independence; dropped before that, it is killed.
 #[derive(Debug)]
@@ -114,8 +118,12 @@ impl<'a> Newborn<'a> {
     fn run_hooks(&self, care: &Care<'_>) -> Result<()> {
         let state =
             serde_json::to_vec(&care.state).map_err(|error| Error::new(error.to_string()))?;
-        hooks::run_all("prestart", care.prestart, &state)?;
-        hooks::run_all("createRuntime", care.create_runtime, &state)?;
+        let interrupt = Some(hooks::Interrupt {
+            news: self.interrupts.as_fd(),
+            reason: &|| self.interrupts.check_interrupted(),
+        });
+        hooks::run_all_unless("prestart", care.prestart, &state, interrupt)?;
+        hooks::run_all_unless("createRuntime", care.create_runtime, &state, interrupt)?;
         self.say(&ToInit::HooksRan)
     }
 
@@ -139,14 +147,7 @@ impl<'a> Newborn<'a> {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::call("poll(launch channel)", errno)),
             }
-            while let Some(signal) = self.interrupts.next()? {
-                if signals::ends_a_program(signal) {
-                    let name = signals::name(signal);
-                    return Err(Error::new(format!(
-                        "interrupted by {name}: the container was not made"
-                    )));
-                }
-            }
+            self.interrupts.check_interrupted()?;
             if fds[0].any() == Some(true) {
                 return Ok(());
             }
@@ -173,12 +174,14 @@ impl<'a> Newborn<'a> {
     }
 
     fn wait_for_execve(&self, cgroup: &Directory) -> Result<()> {
+        self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Passed) => {}
             Some(ToParent::Failed(error)) => return Err(error),
             Some(other) => return Err(Error::new(format!("init said {other:?} at the gate"))),
             None => return Err(death::explain(self.pidfd(), cgroup)),
         }
+        self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             None => Ok(()),
             Some(ToParent::Failed(error)) => Err(error),
@@ -203,7 +206,9 @@ impl Drop for Newborn<'_> {
         if let Some(pidfd) = &self.pidfd {
             // Nobody is left to tell; one that has ended already is just reaped.
             let _ = pidfd.send_signal(libc::SIGKILL);
-            let _ = pidfd.wait();
+            if matches!(pidfd.wait_exit(PATIENCE), Ok(Waited::Ended)) {
+                let _ = pidfd.wait();
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, rootfs, seccomp};
+use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 
@@ -91,6 +91,19 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::Network(network::make(&procfs)?))?;
     }
     Ok(newborn)
+}
+
+/// Moves the interfaces the container gets, before its hooks run and its kernel parameters are set.
+pub fn move_net_devices(plan: &Plan, newborn: &Newborn<'_>) -> Result<()> {
+    if plan.net_devices.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::open()?;
+    let network = match plan.namespaces.joins(Namespace::Network) {
+        Some(path) => namespaces::open_path(Namespace::Network, path)?,
+        None => procfs.open_namespace(&format!("{}/ns", newborn.pid()), "net")?,
+    };
+    net_devices::move_all(&procfs, &plan.net_devices, network.as_fd()).context("linux.netDevices")
 }
 
 fn open_joins(namespaces: &Namespaces) -> Result<Vec<(Namespace, OwnedFd)>> {

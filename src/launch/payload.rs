@@ -17,7 +17,7 @@ use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
-use crate::kernel::credentials::{self, OldGroups};
+use crate::kernel::credentials;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
@@ -101,7 +101,7 @@ pub fn become_process(
     load(early.as_ref(), channel)?;
     let entered = try_cwd(process)?;
     set_limits(process, channel)?;
-    become_user(&procfs, process, OldGroups::Replace)?;
+    become_user(&procfs, process)?;
     drop(procfs);
     match entered {
         Entered::NotYet => enter_cwd(&process.cwd)?,
@@ -151,11 +151,11 @@ fn load(filter: Option<&Filter>, channel: &Channel) -> Result<()> {
 /// Becomes the process's user, with its capabilities and no others.
 ///
 /// Bounding set first, while CAP_SETPCAP is there; then the user, keeping what is permitted; then the sets themselves.
-fn become_user(procfs: &Procfs, process: &Process, old_groups: OldGroups) -> Result<()> {
+fn become_user(procfs: &Procfs, process: &Process) -> Result<()> {
     let sets = &process.capabilities;
     capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
     credentials::keep_capabilities()?;
-    credentials::become_user(procfs, &process.user, old_groups).context("process.user")?;
+    credentials::become_user(procfs, &process.user, process.old_groups).context("process.user")?;
     capabilities::set(sets).context("process.capabilities")?;
     capabilities::set_ambient(sets.ambient).context("process.capabilities.ambient")
 }
@@ -278,7 +278,9 @@ fn executable(path: &Path) -> Result<()> {
     match faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
         // A filter or an old kernel may not know faccessat2: execve itself will tell.
         Ok(()) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
-        Err(errno) => Err(Error::call(path.display().to_string(), errno)),
+        Err(errno) => Err(Error::call(path.display().to_string(), errno).hint(
+            "this user may execute it neither by its mode nor by that of a directory above, or its mount is noexec",
+        )),
     }
 }
 
@@ -300,6 +302,8 @@ impl Program {
             Errno::EACCES => {
                 error.hint("is it on a noexec mount, or denied by AppArmor or SELinux")
             }
+            Errno::EPERM => error.hint("does linux.seccomp allow execve"),
+            Errno::E2BIG => error.hint("process.args and process.env are too long for one execve"),
             _ => error,
         }
     }

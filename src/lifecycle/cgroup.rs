@@ -1,12 +1,14 @@
 //! The cgroup of a container: who makes it, and where it is once there is a record.
 
+use std::path::Path;
+
 use nix::errno::Errno;
 
 use super::container::Container;
 use super::{CgroupManager, Global};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::systemd::{NewUnit, Order, Realm, Systemd};
+use crate::kernel::cgroup::systemd::{Keeper, NewUnit, Order, Realm, Systemd};
 use crate::kernel::cgroup::{Directory, Home, cgroupfs};
 use crate::plan::Plan;
 use crate::record::Record;
@@ -22,7 +24,18 @@ pub(super) fn systemd(global: &Global, host: &Host) -> Result<Option<Systemd>> {
 
 /// The systemd that made the container's unit.
 pub(super) fn systemd_of(record: &Record) -> Result<Systemd> {
-    Systemd::connect(if record.rootless { Realm::User } else { Realm::System })
+    Systemd::connect(realm_of(record))
+}
+
+fn realm_of(record: &Record) -> Realm {
+    if record.rootless { Realm::User } else { Realm::System }
+}
+
+/// The unit that keeps the container's cgroup, which a process is to join, or one `below` it; none where we made it.
+pub(super) fn keeper<'r>(record: &'r Record, below: Option<&'r Path>) -> Option<Keeper<'r>> {
+    let unit = record.systemd_unit.as_str();
+    let below = below.unwrap_or(Path::new(""));
+    (!unit.is_empty()).then(|| Keeper { unit, realm: realm_of(record), below })
 }
 
 /// Makes the cgroup; or has everything ready for systemd to make it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Global, cgroup as container_cgroup, notify_socket, pid_file, socket_activation, sockets,
+    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -12,6 +12,7 @@ use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
+use crate::kernel::rdt::{NewGroups, mount_point};
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::{lsm, own_binary};
@@ -115,6 +116,7 @@ pub(super) fn make<'a>(
         notify_socket::make_directory(reservation.directory())?;
     }
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
         Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
         Waits::ForUs => (Gate::Channel, None),
@@ -130,6 +132,10 @@ pub(super) fn make<'a>(
             interrupts,
         },
     )?;
+    if let Some(rdt) = &rdt {
+        rdt.add(init.pid())?;
+    }
+    parent::move_net_devices(&plan, &init)?;
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
@@ -137,6 +143,9 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     cgroup::limits::apply(home.directory(), &plan.limits)?;
     cgroup::devices::attach(home.directory(), &plan.device_filter)?;
+    if let Some(owner) = plan.cgroup_owner {
+        home.directory().delegate(owner)?;
+    }
     init.attend(&parent::care(&plan, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
@@ -146,10 +155,12 @@ pub(super) fn make<'a>(
     reservation.commit(&record)?;
     pid_file.keep();
     let cgroup = home.commit();
+    rdt.map(NewGroups::commit);
     Ok(Made { init, cgroup, record })
 }
 
-fn request<'a>(
+/// What the plan has to know beside `config.json`.
+pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
     systemd: Option<&'a Systemd>,
@@ -174,6 +185,9 @@ fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
         plan.process.selinux_label.as_deref(),
         plan.mount_label.as_deref(),
     )?;
+    if plan.rdt.is_some() {
+        mount_point()?;
+    }
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(
             "root.path: {} is not a directory",
@@ -197,7 +211,12 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 }
 
 /// Names what will be acquired, before it is: whoever finds this record after a crash can remove all of it.
-fn provisional_record(plan: &Plan, bundle: Bundle, host: &Host, options: &Options) -> Record {
+pub(super) fn provisional_record(
+    plan: &Plan,
+    bundle: Bundle,
+    host: &Host,
+    options: &Options,
+) -> Record {
     let spec = bundle.spec;
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {

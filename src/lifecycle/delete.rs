@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::container::Container;
-use super::{Global, cgroup as container_cgroup, hooks_outside};
+use super::{Global, cgroup as container_cgroup, hooks_outside, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::kernel::cgroup::{self, Directory, removal};
 use crate::kernel::process::Waited;
@@ -42,6 +42,10 @@ pub fn delete(global: &Global, id: &str, force: Force) -> Result<()> {
 }
 
 fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Result<()> {
+    if force == Force::Yes {
+        // Who holds the lock may be waiting for this very process, such as `start` for a hook that never ends.
+        let _ = store.load(id).and_then(|record| kill_init(&record));
+    }
     let _lock = store.lock(id)?;
     let container = match Container::load(global, id) {
         Ok(container) => container,
@@ -73,6 +77,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
             .and_then(|()| removal::remove(path, PATIENCE))
             .context("remove the cgroup")?;
     }
+    rdt::remove(record)?;
     store.remove(&record.id)?;
     hooks_outside::run_poststop(record);
     Ok(())

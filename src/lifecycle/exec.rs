@@ -3,10 +3,13 @@
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, foreground, pid_file, sockets};
+use super::{Attachment, Global, cgroup, foreground, pid_file, rdt, sockets};
 use crate::error::{Context, Error, Kind, Result};
+use crate::host::Host;
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
 use crate::kernel::namespaces::{self, Namespace};
@@ -16,6 +19,7 @@ use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
 use crate::launch::join::{self, Cradle, Join};
+use crate::launch::newborn::Newborn;
 use crate::launch::payload;
 use crate::plan::process;
 use crate::record::filter;
@@ -100,16 +104,17 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
 
     let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
     let init = open_init(&container)?;
-    let mut process = join::give_birth(
-        &join,
-        &Cradle {
-            cgroup: &cgroup,
-            init: init.as_fd(),
-            console_socket: sockets::connect(options.console_socket.as_deref())?,
-            preserve_fds: options.preserve_fds,
-            interrupts: &signals,
-        },
-    )?;
+    let console_socket = sockets::connect(options.console_socket.as_deref())?;
+    let cradle = Cradle {
+        cgroup: &cgroup,
+        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
+        init: init.as_fd(),
+        console_socket: console_socket.as_ref(),
+        preserve_fds: options.preserve_fds,
+        interrupts: &signals,
+    };
+    let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
+    rdt::add(&container.record, process.pid())?;
     process.send_filter(filter::read(&container.directory)?)?;
     process.attend(&join.care(&process), &cgroup)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
@@ -174,6 +179,7 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
             process::OfContainer {
                 personality: config.personality.as_ref(),
                 memory_policy: config.memory_policy.as_ref(),
+                old_groups: process::old_groups(&config.annotations),
             },
         )?,
         listener: listener.map(|seccomp| Listener {
@@ -188,6 +194,9 @@ fn plan(container: &Container, options: &Options) -> Result<Join> {
 fn completed(mut process: Process, own: Process) -> Process {
     process.capabilities = process.capabilities.or(own.capabilities);
     process.user.umask = process.user.umask.or(own.user.umask);
+    if process.rlimits.is_empty() {
+        process.rlimits = own.rlimits;
+    }
     process.oom_score_adj = process.oom_score_adj.or(own.oom_score_adj);
     process.scheduler = process.scheduler.or(own.scheduler);
     process.io_priority = process.io_priority.or(own.io_priority);
@@ -258,16 +267,48 @@ fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
 
 /// The container's cgroup, or one below it: a path never leads out of it.
 fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory> {
-    let Some(own) = container.record.cgroup_path() else {
-        return Err(Error::new("the container has no cgroup"));
-    };
-    let Some(below) = below else { return Directory::open(own) };
-    if below.components().any(|component| component == Component::ParentDir) {
-        return Err(Error::refused(format!(
-            "--cgroup: {below:?} is not below the container's cgroup"
-        )));
+    let cgroup = cgroup::open(container)?;
+    let Some(below) = below else { return Ok(cgroup) };
+    if leads_out(below) {
+        return Err(Error::refused(format!("{} is not a sub cgroup path", below.display()))
+            .context("--cgroup"));
     }
-    Directory::open(own.join(below.strip_prefix("/").unwrap_or(below))).context("--cgroup")
+    cgroup.open_below(below).context("--cgroup")
+}
+
+/// By its text: below a cgroup there are no links that could say otherwise.
+fn leads_out(path: &Path) -> bool {
+    let mut depth = 0;
+    path.components().any(|component| {
+        match component {
+            Component::Normal(_) => depth += 1,
+            Component::ParentDir => depth -= 1,
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+        depth < 0
+    })
+}
+
+/// Gives birth to the process in the container's cgroup; where that has handed its controllers down, and so takes no
+/// process (EBUSY), in the one where init is, which must be below (as with a service manager as init).
+fn give_birth<'a>(
+    container: &Container,
+    join: &Join,
+    cradle: &Cradle<'_, 'a>,
+    asked: Option<&Path>,
+) -> Result<Newborn<'a>> {
+    let born = join::give_birth(join, cradle);
+    let Err(error) = &born else { return born };
+    let full = matches!(error.errno(), Some(Errno::EBUSY | Errno::EOPNOTSUPP));
+    let Some(own) = container.record.cgroup_path().filter(|_| full && asked.is_none()) else {
+        return born;
+    };
+    let of_init = Host::probe()?.cgroup_of(container.record.init_pid)?;
+    if of_init == own || !of_init.starts_with(own) {
+        return born;
+    }
+    let cgroup = Directory::open(of_init)?;
+    join::give_birth(join, &Cradle { cgroup: &cgroup, ..*cradle })
 }
 
 fn open_init(container: &Container) -> Result<Pidfd> {
@@ -276,4 +317,19 @@ fn open_init(container: &Container) -> Result<Pidfd> {
         None => None,
     }
     .ok_or_else(|| Error::new("cannot exec in a stopped container").of_kind(Kind::NotRunning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sub_cgroup_is_below() {
+        for below in ["", "/", "a", "/a/b", "a/../b", "a/./b/.."] {
+            assert!(!leads_out(Path::new(below)), "{below}");
+        }
+        for out in ["..", "/..", "/../a", "a/../../a"] {
+            assert!(leads_out(Path::new(out)), "{out}");
+        }
+    }
 }

@@ -98,8 +98,8 @@ pub fn features() -> Features {
         ],
         mount_options: mount_options(),
         linux: linux(),
-        annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "false")]),
-        potentially_unsafe_config_annotations: &["org.systemd.property."],
+        annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "true")]),
+        potentially_unsafe_config_annotations: &["org.criu.config", "org.systemd.property."],
     }
 }
 
@@ -111,7 +111,7 @@ fn linux() -> Linux {
         seccomp: seccomp(),
         apparmor: KNOWN,
         selinux: KNOWN,
-        intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
+        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy {
             modes: &[
                 "MPOL_BIND",
@@ -125,7 +125,7 @@ fn linux() -> Linux {
             flags: &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
         },
         mount_extensions: MountExtensions { idmap: KNOWN },
-        net_devices: Feature { enabled: false },
+        net_devices: KNOWN,
     }
 }
 

@@ -1,22 +1,30 @@
 //! Hooks that run in the runtime's own namespaces once the container is there: poststart and poststop.
 
+use std::os::fd::AsFd;
+
 use nix::sys::signal::Signal;
 
 use crate::error::{Error, Result};
 use crate::hooks;
+use crate::kernel::signals::Signals;
 use crate::plan;
 use crate::record::Record;
 use crate::spec::state::{State, Status};
 use crate::warning::warn;
 
-/// After the user's program executes. One that fails ends the container (runtime.md, "Lifecycle", step 9).
-pub(super) fn run_poststart(record: &Record) -> Result<()> {
+/// After the user's program executes. One that fails, or is interrupted, ends the container (runtime.md, "Lifecycle",
+/// step 9).
+pub(super) fn run_poststart(record: &Record, signals: Option<&Signals>) -> Result<()> {
     let Some(hooks) = &record.config.hooks else { return Ok(()) };
     if hooks.poststart.is_empty() {
         return Ok(());
     }
     let result = plan::hooks::plan(Some(hooks)).and_then(|hooks| {
-        hooks::run_all("poststart", &hooks.poststart, &state(record, Status::Running)?)
+        let reason = || signals.map_or(Ok(()), Signals::check_interrupted);
+        let interrupt =
+            signals.map(|signals| hooks::Interrupt { news: signals.as_fd(), reason: &reason });
+        let state = state(record, Status::Running)?;
+        hooks::run_all_unless("poststart", &hooks.poststart, &state, interrupt)
     });
     if result.is_err()
         && let Some(init) = record.init()

@@ -1,6 +1,7 @@
 //! One file per verb; each reads as a story and knows no other verb (`run` may call create, start, delete).
 
 mod cgroup;
+pub mod checkpoint;
 pub mod container;
 pub mod create;
 pub mod delete;
@@ -15,6 +16,8 @@ mod notify_socket;
 pub mod pause;
 mod pid_file;
 pub mod ps;
+mod rdt;
+pub mod restore;
 pub mod run;
 mod socket_activation;
 mod sockets;

@@ -19,7 +19,7 @@ use nix::sys::socket::SockType;
 use nix::unistd::pipe2;
 
 use crate::error::{Call, Context, Error, Result};
-use crate::kernel::mounts::{Bind, Mount, MountAttr, Reach, What};
+use crate::kernel::mounts::{Bind, DestinationLink, Mount, MountAttr, Reach, SourceLink, What};
 use crate::kernel::process::Pidfd;
 use crate::plan::Plan;
 use crate::sys::socket;
@@ -51,8 +51,10 @@ pub(super) fn plan(plan: &mut Plan, state_directory: &Path) {
         | libc::MOUNT_ATTR_NOEXEC;
     plan.mounts.push(Mount {
         destination: DIRECTORY_INSIDE.into(),
+        destination_link: DestinationLink::Followed,
         what: What::Bind(Bind {
             source: state_directory.join(DIRECTORY),
+            source_link: SourceLink::Followed,
             reach: Reach::One,
             attr: MountAttr { set: read_only, ..MountAttr::default() },
             cleared_by_name: 0,

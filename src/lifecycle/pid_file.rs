@@ -1,7 +1,7 @@
 //! `--pid-file`: the process id, whole or not at all.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Call, Context, Error, Result};
@@ -41,13 +41,26 @@ fn put(path: &Path, pid: i32) -> Result<()> {
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     let next = path.with_file_name(hidden);
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&next)
-        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
-        .call(|| format!("write({next:?})"))?;
-    fs::rename(&next, path).call(|| format!("rename({next:?}, {path:?})")).inspect_err(|_| {
+    let put = || {
+        create_new(&next)
+            .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+            .call(|| format!("write({next:?})"))?;
+        fs::rename(&next, path).call(|| format!("rename({next:?}, {path:?})"))
+    };
+    put().inspect_err(|_| {
         let _ = fs::remove_file(&next);
     })
+}
+
+/// Makes a file that is not there; one that a killed etui left behind makes way.
+fn create_new(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
 }

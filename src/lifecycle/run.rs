@@ -1,9 +1,10 @@
 //! The verb `run`: create, start, and in the foreground wait and delete.
 
 use super::create::{self, Made, Terminal, Waits};
+use super::delete::Force;
 use super::foreground::Company;
 use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::kernel::own_binary::{self, View};
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
@@ -56,7 +57,7 @@ fn run_detached(global: &Global, options: &Options) -> Result<()> {
     let signals = Signals::that_end_a_program()?;
     let made =
         create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
-    let notifications = start(global, &made)?;
+    let notifications = start(global, &made, &signals)?;
     let (pid, process) = made.init.release();
     match notifications {
         Some(notifications) => notifications.relay_until_ready(pid, &process),
@@ -72,27 +73,38 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     let mut made =
         create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
-    let notifications = start(global, &made)?;
+    let notifications = start(global, &made, &signals)?;
     let (pid, process) = made.init.release();
     // Here and not before: now there is time to.
     drop(own_binary);
     let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(pid, &process, company)?;
     if options.afterwards == Afterwards::Delete {
-        let store = Store::new(&global.root);
-        delete::remove(&store, &store.load(&options.create.id)?)?;
+        delete_if_there(global, &options.create.id)?;
     }
     Ok(code)
 }
 
+/// Another one may have deleted it by now.
+fn delete_if_there(global: &Global, id: &str) -> Result<()> {
+    match delete::delete(global, id, Force::No) {
+        Err(error) if error.kind() == Kind::NoSuchContainer => Ok(()),
+        deleted => deleted,
+    }
+}
+
 /// From here on the container is on record: what fails now removes it as `delete` would.
-fn start(global: &Global, made: &Made<'_>) -> Result<Option<notify_socket::Relay>> {
+fn start(
+    global: &Global,
+    made: &Made<'_>,
+    signals: &Signals,
+) -> Result<Option<notify_socket::Relay>> {
     let store = Store::new(&global.root);
     let record = &made.record;
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
         made.init.start(&made.cgroup)?;
-        hooks_outside::run_poststart(record)?;
+        hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)
     };
     go().inspect_err(|_| {

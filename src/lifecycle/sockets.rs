@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::socket::SockType;
 
 use crate::error::{Call, Context, Result};
@@ -14,6 +15,10 @@ pub(super) fn connect(path: Option<&Path>) -> Result<Option<OwnedFd>> {
     path.map(|path| {
         socket::connect_to(path, SockType::Stream)
             .call(|| format!("connect({path:?})"))
+            .map_err(|error| match error.errno() {
+                Some(Errno::EAGAIN) => error.hint("its queue is full: nobody accepts connections"),
+                _ => error,
+            })
             .context("--console-socket")
     })
     .transpose()

@@ -13,7 +13,7 @@ use crate::spec::state::Status;
 /// where a service manager waits for it to be ready, once it says so.
 pub fn start(global: &Global, id: &str) -> Result<()> {
     let (container, notifications) = release(global, id)?;
-    hooks_outside::run_poststart(&container.record)?;
+    hooks_outside::run_poststart(&container.record, None)?;
     let (Some(notifications), Some(init)) = (notifications, container.record.init()) else {
         return Ok(());
     };

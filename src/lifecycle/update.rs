@@ -1,12 +1,13 @@
 //! The verb `update`: other limits for a container that runs.
 
 use super::container::Container;
-use super::{Global, cgroup};
+use super::{Global, cgroup, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{Directory, Limits, limits};
 use crate::plan;
 use crate::record::Record;
+use crate::record::store::Store;
 use crate::spec::Resources;
 use crate::spec::resources::{Cpu, Memory};
 use crate::spec::state::Status;
@@ -14,10 +15,7 @@ use crate::spec::state::Status;
 /// Changes the limits that `wanted` names and leaves the others, and the device filter, as they are. Where one can't be
 /// changed, none is.
 pub fn update(global: &Global, id: &str, wanted: &Resources) -> Result<()> {
-    let container = Container::load(global, id)?;
-    if container.status()? == Status::Stopped {
-        return Err(Error::new("container not running").of_kind(Kind::NotRunning));
-    }
+    let container = load_running(global, id)?;
     let cgroup = cgroup::open(&container)?;
     let wanted = complete(wanted, &cgroup)?;
     let limits = plan::resources::limits(&wanted, &Host::probe()?)?;
@@ -39,6 +37,27 @@ fn tell_systemd(record: &Record, limits: &Limits) -> Result<()> {
     systemd
         .change(&record.systemd_unit, limits)
         .with_context(|| format!("tell systemd of the limits of {}", record.systemd_unit))
+}
+
+/// Changes lines of the container's RDT group, which it gets where it has none yet.
+pub fn update_rdt(global: &Global, id: &str, schemata: &[String]) -> Result<()> {
+    let store = Store::new(&global.root);
+    let _lock = store.lock(id)?;
+    let mut container = load_running(global, id)?;
+    if container.record.config.intel_rdt.is_none() {
+        let threads = cgroup::open(&container)?.read("cgroup.threads")?;
+        let threads = threads.lines().filter_map(|line| line.parse().ok());
+        rdt::make_for_running(&mut container.record, &store, threads)?;
+    }
+    rdt::change(&container.record, schemata)
+}
+
+fn load_running(global: &Global, id: &str) -> Result<Container> {
+    let container = Container::load(global, id)?;
+    match container.status()? {
+        Status::Stopped => Err(Error::new("container not running").of_kind(Kind::NotRunning)),
+        _ => Ok(container),
+    }
 }
 
 /// Two files hold what is two fields: the half that isn't named keeps its value.

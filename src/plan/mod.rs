@@ -6,7 +6,9 @@ pub mod hooks;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
+pub mod net_devices;
 pub mod process;
+pub mod rdt;
 pub mod refuse;
 pub mod resources;
 pub mod rootfs;
@@ -29,6 +31,8 @@ use crate::kernel::id_maps::IdMap;
 use crate::kernel::keyring::{Searchers, Session};
 use crate::kernel::mounts::Mount;
 use crate::kernel::namespaces::{Namespace, Namespaces};
+use crate::kernel::net_devices::NetDevice;
+use crate::kernel::rdt::Rdt;
 use crate::kernel::rootfs::{Rootfs, Switch};
 use crate::kernel::sysctl::Sysctl;
 use crate::spec::Spec;
@@ -108,6 +112,10 @@ pub struct Plan {
     pub unit: Option<cgroup::systemd::Unit>,
     /// Where the cgroup is.
     pub cgroup: cgroup::Path,
+    /// Interfaces of the host that move in.
+    pub net_devices: Vec<NetDevice>,
+    /// Its share of caches and memory bandwidth.
+    pub rdt: Option<Rdt>,
     /// To whom the cgroup is handed; none leaves it ours.
     pub cgroup_owner: Option<Uid>,
     /// What the cgroup may use.
@@ -136,8 +144,8 @@ impl Plan {
         refuse::contradictions(spec, &linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
-        refuse::null_bytes("linux.maskedPaths", &linux.masked_paths)?;
-        refuse::null_bytes("linux.readonlyPaths", &linux.readonly_paths)?;
+        refuse::paths_inside("linux.maskedPaths", &linux.masked_paths)?;
+        refuse::paths_inside("linux.readonlyPaths", &linux.readonly_paths)?;
         let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
         let mounts = mounts::plan(
@@ -177,6 +185,7 @@ impl Plan {
                 process::OfContainer {
                     personality: linux.personality.as_ref(),
                     memory_policy: linux.memory_policy.as_ref(),
+                    old_groups: process::old_groups(&spec.annotations),
                 },
             )?,
             seccomp: match &linux.seccomp {
@@ -184,6 +193,8 @@ impl Plan {
                 None => None,
             },
             hooks: hooks::plan(spec.hooks.as_ref())?,
+            net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
+            rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
             limits: resources::limits(&resources, host)?,
             device_filter: resources::device_filter(&linux, host)?,
             unit,

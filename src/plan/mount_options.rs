@@ -3,7 +3,7 @@
 use nix::mount::MsFlags;
 
 use crate::error::{Error, Result};
-use crate::kernel::mounts::{CopyUp, MountAttr, Propagation, Reach};
+use crate::kernel::mounts::{CopyUp, DestinationLink, MountAttr, Propagation, Reach, SourceLink};
 
 /// What one option does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub enum Effect {
     CopyUp,
     /// A bind mount seen through id maps.
     IdMap(Reach),
+    /// What a source that is a link stands for. Not of the specification: crun's.
+    Source(SourceLink),
+    /// A link at the destination is covered itself. Not of the specification: crun's.
+    CoverLink,
 }
 
 use libc::{
@@ -56,7 +60,9 @@ pub const TABLE: &[(&str, Effect)] = &[
     ("async", Effect::ClearSuper(MsFlags::MS_SYNCHRONOUS)),
     ("atime", Effect::AccessTime(RELATIME)),
     ("bind", Effect::Bind(Reach::One)),
+    ("copy-symlink", Effect::Source(SourceLink::Copied)),
     ("defaults", Effect::None),
+    ("dest-nofollow", Effect::CoverLink),
     ("dev", Effect::Clear(NODEV)),
     ("diratime", Effect::Clear(NODIRATIME)),
     ("dirsync", Effect::SetSuper(MsFlags::MS_DIRSYNC)),
@@ -109,6 +115,7 @@ pub const TABLE: &[(&str, Effect)] = &[
     ("shared", Effect::Propagate(MsFlags::MS_SHARED, Reach::One)),
     ("silent", Effect::SetSuper(MsFlags::MS_SILENT)),
     ("slave", Effect::Propagate(MsFlags::MS_SLAVE, Reach::One)),
+    ("src-nofollow", Effect::Source(SourceLink::Bound)),
     ("strictatime", Effect::AccessTime(STRICTATIME)),
     ("suid", Effect::Clear(NOSUID)),
     ("symfollow", Effect::Clear(NOSYMFOLLOW)),
@@ -140,6 +147,12 @@ pub struct Options {
     pub copy_up: CopyUp,
     /// A bind mount seen through id maps.
     pub id_map: Option<Reach>,
+    /// What a source that is a link stands for.
+    pub source_link: SourceLink,
+    /// Whether a link at the destination is followed.
+    pub destination_link: DestinationLink,
+    /// The maps of `idmap=` or `ridmap=`, as they were written. Not of the specification: crun's.
+    pub id_maps: Option<String>,
     /// The file system's own options.
     pub data: Vec<String>,
     names_access_time: bool,
@@ -156,6 +169,10 @@ impl Options {
             match TABLE.binary_search_by(|(name, _)| (*name).cmp(option)) {
                 Ok(position) => sum.add(TABLE[position].1),
                 Err(_) if option.is_empty() => {}
+                Err(_) if option.starts_with("idmap=") => sum.add_id_maps(option, Reach::One),
+                Err(_) if option.starts_with("ridmap=") => {
+                    sum.add_id_maps(option, Reach::Recursive);
+                }
                 Err(_) => sum.data.push(option.clone()),
             }
         }
@@ -204,7 +221,14 @@ impl Options {
             Effect::Remount => self.remount = true,
             Effect::CopyUp => self.copy_up = CopyUp::Yes,
             Effect::IdMap(reach) => self.id_map = Some(reach),
+            Effect::Source(link) => self.source_link = link,
+            Effect::CoverLink => self.destination_link = DestinationLink::Covered,
         }
+    }
+
+    fn add_id_maps(&mut self, option: &str, reach: Reach) {
+        self.id_map = Some(reach);
+        self.id_maps = option.split_once('=').map(|(_, maps)| maps.to_owned());
     }
 
     /// What a remount with these options clears: all that is not set, the access time only where one is named.

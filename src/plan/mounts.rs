@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::mount_options::{Effect, Options};
 use crate::error::{Context, Error, Result};
+use crate::kernel::devices::Making;
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::mounts::{
     Bind, CgroupView, CopyUp, Filesystem, FsOption, Mount, MountAttr, MountIdMap, Reach, What,
@@ -65,6 +66,14 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
     Ok(planned)
 }
 
+/// What is mounted from outside of the container, by its places inside.
+pub fn external(plan: &super::Plan) -> impl Iterator<Item = &Path> {
+    let binds = plan.mounts.iter().filter(|mount| matches!(mount.what, What::Bind(_)));
+    let nodes = plan.dev.iter().filter(|dev| dev.making == Making::Bind);
+    let nodes = nodes.flat_map(|dev| dev.nodes.iter().map(|node| node.path.as_path()));
+    binds.map(|mount| mount.destination.as_path()).chain(nodes)
+}
+
 fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     let options = Options::parse(&mount.options)?;
     let destination = destination(mount)?;
@@ -82,7 +91,13 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     } else {
         What::Filesystem(filesystem(mount, &options, surroundings.label)?)
     };
-    Ok(Mount { destination, what, recursive: options.recursive, propagation: options.propagation })
+    Ok(Mount {
+        destination,
+        destination_link: options.destination_link,
+        what,
+        recursive: options.recursive,
+        propagation: options.propagation,
+    })
 }
 
 fn destination(mount: &spec::Mount) -> Result<PathBuf> {
@@ -128,6 +143,7 @@ fn bind(mount: &spec::Mount, options: &Options, surroundings: &Surroundings<'_>)
     };
     Ok(Bind {
         source: surroundings.bundle.join(&mount.source),
+        source_link: options.source_link,
         reach: options.bind.unwrap_or(Reach::One),
         attr,
         cleared_by_name: options.cleared_by_name,
@@ -144,7 +160,9 @@ fn id_map(
     if options.id_map.is_none() && !own {
         return Ok(None);
     }
-    let (uids, gids) = if own {
+    let (uids, gids) = if let Some(maps) = &options.id_maps {
+        written_id_maps(maps).with_context(|| format!("options: idmap={maps}"))?
+    } else if own {
         if mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty() {
             return Err(Error::refused("uidMappings and gidMappings: one without the other"));
         }
@@ -162,6 +180,35 @@ fn id_map(
         (uids.to_vec(), gids.to_vec())
     };
     Ok(Some(MountIdMap { uids, gids, reach: options.id_map.unwrap_or(Reach::One) }))
+}
+
+/// `uids=INSIDE-OUTSIDE-COUNT#...;gids=...`, as crun takes it.
+fn written_id_maps(text: &str) -> Result<(Vec<IdMap>, Vec<IdMap>)> {
+    let (mut uids, mut gids) = (Vec::new(), Vec::new());
+    for part in text.split(';') {
+        match part.split_once('=') {
+            Some(("uids", maps)) => uids.extend(id_map_lines(maps)?),
+            Some(("gids", maps)) => gids.extend(id_map_lines(maps)?),
+            _ => return Err(Error::refused(format!("{part:?} is neither uids= nor gids="))),
+        }
+    }
+    match uids.is_empty() || gids.is_empty() {
+        true => Err(Error::refused("it needs both uids= and gids=")),
+        false => Ok((uids, gids)),
+    }
+}
+
+fn id_map_lines(maps: &str) -> Result<Vec<IdMap>> {
+    let line = |line: &str| {
+        let numbers: Vec<_> = line.split('-').map(str::parse).collect();
+        match numbers.as_slice() {
+            [Ok(inside), Ok(outside), Ok(size)] => {
+                Ok(IdMap { inside: *inside, outside: *outside, size: *size })
+            }
+            _ => Err(Error::refused(format!("{line:?} is not INSIDE-OUTSIDE-COUNT"))),
+        }
+    };
+    maps.split('#').map(line).collect()
 }
 
 fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {

@@ -1,11 +1,12 @@
 //! From `process` to the kernel's types. Every refusal names the field.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::scheduling;
 use crate::error::{Context, Error, Result};
 use crate::kernel::capabilities::{CapSet, Sets};
-use crate::kernel::credentials::User;
+use crate::kernel::credentials::{OldGroups, User};
 use crate::kernel::limits::{Resource, Rlimit};
 use crate::kernel::scheduling::{IoPriority, MemoryPolicy, NumberSet, Personality, Scheduler};
 use crate::kernel::terminal::{Terminal, WindowSize};
@@ -24,6 +25,8 @@ pub struct Process {
     pub terminal: Option<Terminal>,
     /// Who it runs as.
     pub user: User,
+    /// What becomes of the groups the caller has.
+    pub old_groups: OldGroups,
     /// The program and its arguments; never empty.
     pub args: Vec<String>,
     /// `NAME=value`, each name once.
@@ -70,6 +73,17 @@ pub struct OfContainer<'a> {
     pub personality: Option<&'a linux::Personality>,
     /// `linux.memoryPolicy`.
     pub memory_policy: Option<&'a linux::MemoryPolicy>,
+    /// Whether its annotations keep the caller's groups.
+    pub old_groups: OldGroups,
+}
+
+/// `run.oci.keep_original_groups`, crun's, which Podman sets (`--group-add keep-groups`): whoever can't name a group that
+/// it is a member of keeps it all the same.
+pub fn old_groups(annotations: &BTreeMap<String, String>) -> OldGroups {
+    match annotations.contains_key("run.oci.keep_original_groups") {
+        true => OldGroups::Keep,
+        false => OldGroups::Replace,
+    }
 }
 
 /// Plans `process`, which `start` (and so `create`) requires, in a container of which `linux` says these things.
@@ -80,6 +94,7 @@ pub fn plan(process: Option<&spec::Process>, container: OfContainer<'_>) -> Resu
     Ok(Process {
         terminal: terminal(process)?,
         user: user(&process.user)?,
+        old_groups: container.old_groups,
         args: process.args.clone(),
         env: environment(&process.env)?,
         cwd: process.cwd.clone(),

@@ -37,10 +37,16 @@ pub fn null_byte(field: &str, text: impl AsRef<OsStr>) -> Result<()> {
     Ok(())
 }
 
-/// The same for lists of paths.
-pub fn null_bytes(field: &str, paths: &[PathBuf]) -> Result<()> {
-    let mut indexed = paths.iter().enumerate();
-    indexed.try_for_each(|(index, path)| null_byte(&format!("{field}[{index}]"), path))
+/// config-linux.md, "Masked Paths" and "Readonly Paths": "The values MUST be absolute paths in the container namespace".
+pub fn paths_inside(field: &str, paths: &[PathBuf]) -> Result<()> {
+    for (index, path) in paths.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        null_byte(&field, path)?;
+        if path.is_relative() {
+            return Err(Error::refused(format!("{field}: {path:?} is not an absolute path")));
+        }
+    }
+    Ok(())
 }
 
 /// Fields that contradict each other, or would change the host.
@@ -48,7 +54,7 @@ pub fn contradictions(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Re
     needs_mount_namespace(namespaces)?;
     names_need_uts_namespace(spec, namespaces)?;
     names_fit(spec)?;
-    known_to_features(linux)?;
+    annotations_have_keys(spec)?;
     id_maps_fit_user_namespace(linux, namespaces)
 }
 
@@ -95,15 +101,10 @@ fn names_fit(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// config-linux.md, "Network Devices" and "IntelRdt": what `features` says etui can't do is not passed over in silence.
-fn known_to_features(linux: &Linux) -> Result<()> {
-    if let Some(name) = linux.net_devices.keys().next() {
-        return Err(Error::refused(format!(
-            "linux.netDevices.{name}: this version of etui moves no network devices"
-        )));
-    }
-    if linux.intel_rdt.is_some() {
-        return Err(Error::refused("linux.intelRdt: this version of etui makes no RDT groups"));
+/// config.md, "Annotations": "Keys MUST NOT be an empty string".
+fn annotations_have_keys(spec: &Spec) -> Result<()> {
+    if spec.annotations.contains_key("") {
+        return Err(Error::refused("annotations: a key is empty"));
     }
     Ok(())
 }
@@ -128,6 +129,25 @@ fn id_maps_fit_user_namespace(linux: &Linux, namespaces: &Namespaces) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_inside_are_absolute_and_end_at_their_end() {
+        paths_inside("linux.maskedPaths", &["/proc/kcore".into()]).unwrap();
+        for bad in ["proc/kcore", "", "/proc\0kcore"] {
+            let refused =
+                paths_inside("linux.maskedPaths", &["/a".into(), bad.into()]).unwrap_err();
+            assert!(refused.to_string().starts_with("linux.maskedPaths[1]: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_annotation_has_a_key() {
+        let mut spec = Spec::default();
+        spec.annotations.insert("org.example.key".to_owned(), String::new());
+        annotations_have_keys(&spec).unwrap();
+        spec.annotations.insert(String::new(), "value".to_owned());
+        assert!(annotations_have_keys(&spec).is_err());
+    }
 
     #[test]
     fn versions_of_our_major_are_accepted() {

@@ -31,13 +31,16 @@ pub fn limits(resources: &Resources, host: &Host) -> Result<Limits> {
         writes.extend(block_io::writes(wanted)?);
     }
     if let Some(wanted) = &resources.cpu {
+        no_realtime(wanted)?;
         writes.extend(cpu(wanted));
         writes.extend(cpuset(wanted));
     }
     for (position, wanted) in resources.hugepage_limits.iter().enumerate() {
         writes.extend(hugepages(position, wanted)?);
     }
-    writes.extend(resources.rdma.iter().filter_map(|(device, wanted)| rdma(device, wanted)));
+    for (device, wanted) in &resources.rdma {
+        writes.push(rdma(device, wanted)?);
+    }
     for (key, text) in &resources.unified {
         writes.extend(unified(key, text)?);
     }
@@ -103,6 +106,20 @@ fn swap(wanted: &Memory) -> Result<Option<String>> {
         _ if limit <= 0 => refuse("unable to set swap limit without memory limit"),
         total if total < limit => refuse("memory+swap limit should be >= memory limit"),
         total => Ok(Some((total - limit).to_string())),
+    }
+}
+
+/// config-linux.md, "Unified": what cgroup v2 has nothing for "MUST generate an error"; 0 means: not asked for.
+fn no_realtime(wanted: &Cpu) -> Result<()> {
+    let runtime =
+        wanted.realtime_runtime.filter(|runtime| *runtime != 0).map(|_| "realtimeRuntime");
+    let period = wanted.realtime_period.filter(|period| *period != 0).map(|_| "realtimePeriod");
+    match runtime.or(period) {
+        Some(name) => {
+            let name = field(&format!("cpu.{name}"));
+            Err(Error::refused(format!("{name}: cgroup v2 has no limits for real-time tasks")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -193,14 +210,18 @@ fn is_page_size(size: &str) -> bool {
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn rdma(device: &str, wanted: &Rdma) -> Option<Write> {
+/// config-linux.md, "RDMA": "You MUST specify at least one of the hcaHandles or hcaObjects in a given entry".
+fn rdma(device: &str, wanted: &Rdma) -> Result<Write> {
+    let name = field(&format!("rdma.{device}"));
     let limits = [("hca_handle", wanted.hca_handles), ("hca_object", wanted.hca_objects)];
     let limits: Vec<String> = limits
         .iter()
         .filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")))
         .collect();
-    let text = format!("{device} {}", limits.join(" "));
-    (!limits.is_empty()).then(|| Write::new(field(&format!("rdma.{device}")), "rdma.max", text))
+    if limits.is_empty() {
+        return Err(Error::refused(format!("{name}: limits neither hcaHandles nor hcaObjects")));
+    }
+    Ok(Write::new(name, "rdma.max", format!("{device} {}", limits.join(" "))))
 }
 
 /// As it is, line by line: the kernel's files that take several lines take one for each write.

@@ -132,6 +132,10 @@ fn rule(i: usize, call: &SyscallRule) -> Result<Rule> {
     let errno_field = at("errnoRet");
     let errno = Errno { field: &errno_field, value: call.errno_ret };
     let action = action(&at("action"), &call.action, &errno)?;
+    // config-linux.md, "Seccomp": "names MUST contain at least one entry".
+    if call.names.is_empty() {
+        return Err(refused(&at("names"), "is empty"));
+    }
     for (n, name) in call.names.iter().enumerate() {
         if name.is_empty() {
             return Err(refused(&at(&format!("names[{n}]")), "is empty"));

@@ -60,6 +60,9 @@ pub struct Record {
     /// The resctrl directory, when we made one; empty otherwise.
     #[serde(skip_serializing_if = "path_is_empty")]
     pub intel_rdt_path: PathBuf,
+    /// The same of the group that counts.
+    #[serde(skip_serializing_if = "path_is_empty")]
+    pub intel_rdt_mon_path: PathBuf,
     /// What later verbs need of `config.json`.
     pub config: Config,
 }

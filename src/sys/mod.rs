@@ -10,6 +10,7 @@ pub mod exec;
 pub mod ioctl;
 pub mod keyctl;
 pub mod mount_api;
+pub mod netlink;
 pub mod pidfd;
 pub mod prctl;
 pub mod prlimit;

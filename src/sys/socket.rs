@@ -10,9 +10,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, recvmsg, sendmsg, socket,
+    bind, connect, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
+use nix::sys::time::{TimeVal, TimeValLike};
 
 /// The most descriptors the kernel lets travel in one message (`SCM_MAX_FD`).
 pub const MAX_DESCRIPTORS: usize = 253;
@@ -63,9 +64,14 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<Receive
     Ok(Received { bytes: message.bytes, descriptors })
 }
 
-/// Connects a new socket to the one at `path`, however long it is.
+/// How long a listener may take to accept a connection once others fill its queue, in seconds.
+const PATIENCE: i64 = 10;
+
+/// Connects a new socket to the one at `path`, however long it is. Where the queue of the listener stays full, and
+/// when what is sent later is not read, the answer is `EAGAIN` after ten seconds.
 pub fn connect_to(path: &Path, kind: SockType) -> nix::Result<OwnedFd> {
     let socket = new_socket(kind)?;
+    setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(PATIENCE))?;
     match UnixAddr::new(path) {
         Ok(address) => retry(|| connect(socket.as_raw_fd(), &address))?,
         Err(Errno::ENAMETOOLONG) => {

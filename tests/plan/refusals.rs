@@ -260,8 +260,11 @@ fn of_linux() {
             device(json!({"path": "/d", "type": "b", "major": -1})),
             "linux.devices[0]: major: -1 is negative",
         ),
-        (linux(json!({"netDevices": {"eth0": {}}})), "linux.netDevices.eth0: this version"),
-        (linux(json!({"intelRdt": {"closID": "a"}})), "linux.intelRdt: this version"),
+        (
+            linux(json!({"netDevices": {"eth0": {"name": ".."}}})),
+            "linux.netDevices.eth0: invalid network device name",
+        ),
+        (linux(json!({"intelRdt": {"closID": "a/b"}})), "linux.intelRdt.closID: invalid"),
         (linux(json!({"cgroupsPath": "/"})), "linux.cgroupsPath: \"/\" is the root"),
         (linux(json!({"cgroupsPath": "/a/../.."})), "linux.cgroupsPath: \"/a/../..\" is the root"),
         (linux(json!({"cgroupsPath": "a\0"})), "linux.cgroupsPath: \"a\\0\" contains a null byte"),

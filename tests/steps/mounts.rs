@@ -366,3 +366,24 @@ fn no_mount_reaches_the_host() {
     container.up();
     assert_eq!(fs::read_to_string("/proc/thread-self/mountinfo").unwrap(), before);
 }
+
+#[test]
+fn links_are_copied_bound_or_covered_as_crun_has_it() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "crun's options") {
+        return;
+    }
+    let script = "readlink /copied; readlink /bound; cat /link; readlink /link || echo covered";
+    let mut container = Container::sh(script);
+    let link = container.dir().join("a-link");
+    std::os::unix::fs::symlink("bin/busybox", &link).unwrap();
+    let file = container.dir().join("a-file");
+    fs::write(&file, "content\n").unwrap();
+    std::os::unix::fs::symlink("/nowhere", container.rootfs().join("link")).unwrap();
+    let bind = |destination: &str, source: &std::path::Path, option: &str| json!({ "destination": destination, "source": source, "options": ["bind", option] });
+    container.set("/mounts/-", bind("/copied", &link, "copy-symlink"));
+    container.set("/mounts/-", bind("/bound", &link, "src-nofollow"));
+    container.set("/mounts/-", bind("/link", &file, "dest-nofollow"));
+    let outcome = container.run().ok();
+    assert_eq!(outcome.lines(), ["bin/busybox", "bin/busybox", "content", "covered"]);
+    assert!(!container.rootfs().join("nowhere").exists());
+}

@@ -229,3 +229,42 @@ fn network_devices_move_in() {
     container.set("/linux/netDevices", json!({ "etui0": { "name": "eth7" } }));
     assert_eq!(container.run().ok().lines(), ["mtu 1400", "inet 10.9.8.7/24"]);
 }
+
+#[test]
+fn network_devices_keep_their_lasting_addresses_and_are_up() {
+    if !only_on(&[Kind::Etui], "newer releases have it") {
+        return;
+    }
+    let script =
+        "ip -o addr show etui0 | grep -o 'fd00:[^ ]*'; ip -o link show etui0 | grep -o ',UP'";
+    let mut container = Container::sh(script);
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let ip = |arguments: &str| Command::new("ip").args(arguments.split(' ')).status().unwrap();
+    if !ip("link add etui0 type dummy").success() && !ip("link add etui0 type veth").success() {
+        return skip("this kernel makes no network devices");
+    }
+    assert!(ip("addr add fd00::7/64 dev etui0 nodad").success());
+    container.set("/linux/netDevices", json!({ "etui0": {} }));
+    assert_eq!(container.run().ok().lines(), ["fd00::7/64", ",UP"]);
+    assert!(!ip("link show etui0").success(), "it is gone from where it was");
+}
+
+#[test]
+fn a_network_device_that_is_not_there_or_whose_name_is_taken_stops_the_container() {
+    if !only_on(&[Kind::Etui], "newer releases have it") {
+        return;
+    }
+    let mut container = Container::new();
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    container.set("/linux/netDevices", json!({ "nosuch": {} }));
+    container.run().exits(1).says("nosuch");
+    container.assert_nothing_left();
+    let ip = |arguments: &str| Command::new("ip").args(arguments.split(' ')).status().unwrap();
+    if !ip("link add etui0 type dummy").success() && !ip("link add etui0 type veth").success() {
+        return skip("this kernel makes no network devices");
+    }
+    container.set("/linux/netDevices", json!({ "etui0": { "name": "lo" } }));
+    container.run().exits(1).says("has one called");
+    assert!(ip("link show etui0").success(), "it stays where it was");
+    container.assert_nothing_left();
+}

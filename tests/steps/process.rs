@@ -31,6 +31,23 @@ fn keeps_no_group_of_the_caller() {
 }
 
 #[test]
+fn keeps_the_callers_groups_where_an_annotation_says_so() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "crun's annotation") {
+        return;
+    }
+    let container = Container::sh("grep Groups /proc/self/status")
+        .with("/annotations", json!({ "run.oci.keep_original_groups": "1" }));
+    let mut command = container.command();
+    container.write_config();
+    command.args(["run", "--bundle"]).arg(container.bundle()).arg(&container.id);
+    let mut with_groups = Command::new("setpriv");
+    with_groups.args(["--groups", "4,24"]).arg(command.get_program()).args(command.get_args());
+    with_groups.env("ETUI_TEST", &container.id);
+    let groups = container.complete(with_groups).ok().stdout.replace("Groups:", "");
+    assert_eq!(groups.trim(), "4 24");
+}
+
+#[test]
 fn has_its_umask() {
     let container = Container::sh("umask").with("/process/user/umask", 0o027);
     assert_eq!(container.run().ok().text(), "0027");
@@ -345,4 +362,20 @@ fn is_not_dumpable_by_accident() {
     let container = Container::sh("stat -c %u /proc/self/fd")
         .with("/process/user", json!({ "uid": 1000, "gid": 1000 }));
     assert_eq!(container.run().ok().text(), "1000");
+}
+
+#[test]
+fn rdt_groups_are_refused_where_the_machine_has_none() {
+    if !only_on(&[Kind::Etui], "runc passes over them") {
+        return;
+    }
+    if fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - resctrl ") {
+        return crate::support::skip("this machine has resctrl");
+    }
+    let container = Container::sleeping();
+    container.up();
+    container.verb(&["update", "--l3-cache-schema", "L3:0=f", &container.id]).says("not found");
+    let container = Container::new().with("/linux/intelRdt", json!({ "closID": "gold" }));
+    container.run().exits(1).says("linux.intelRdt: Intel RDT resctrl mount point not found");
+    container.assert_nothing_left();
 }

@@ -136,7 +136,8 @@ fn rmdir(path: &FilePath) -> nix::Result<()> {
 fn mkdir_failed(path: &FilePath, errno: Errno) -> Error {
     let error = Error::call(format!("mkdir({path:?})"), errno);
     match errno {
-        Errno::EACCES | Errno::EPERM | Errno::EROFS => {
+        Errno::EROFS => error.hint("the cgroup v2 tree is mounted read-only"),
+        Errno::EACCES | Errno::EPERM => {
             error.hint("the cgroup above is not delegated to this user: see Delegate= of systemd")
         }
         Errno::EAGAIN => error.hint("cgroup.max.depth or cgroup.max.descendants above is reached"),

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Uid, fchownat, write};
 
 use crate::error::{Call, Error, Result};
+use crate::kernel::safe_path::{self, Links};
 
 /// A cgroup that is there.
 #[derive(Debug)]
@@ -28,6 +29,13 @@ impl Directory {
         let fd = open(&path, flags, Mode::empty())
             .call(|| format!("open({path:?}, O_PATH|O_DIRECTORY)"))?;
         Ok(Directory { path, fd })
+    }
+
+    /// Opens the cgroup at `path` below this one: `..` and links lead nowhere else.
+    pub fn open_below(&self, path: &Path) -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let fd = safe_path::open(self.fd.as_fd(), path, flags, Links::Refuse)?;
+        Ok(Directory { path: self.path.join(path.strip_prefix("/").unwrap_or(path)), fd })
     }
 
     /// Where it is.

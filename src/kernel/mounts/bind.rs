@@ -4,12 +4,16 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::{Bind, MountAttr, Reach, clone_host_path, id_mapped, set_attr};
+use super::{Bind, MountAttr, Reach, SourceLink};
+use super::{clone_host_link, clone_host_path, id_mapped, set_attr};
 use crate::error::Result;
 
 /// The copy, not yet attached anywhere.
 pub(super) fn detached(bind: &Bind) -> Result<OwnedFd> {
-    let copy = clone_host_path(&bind.source, bind.reach)?;
+    let copy = match bind.source_link {
+        SourceLink::Bound => clone_host_link(&bind.source, bind.reach)?,
+        SourceLink::Followed | SourceLink::Copied => clone_host_path(&bind.source, bind.reach)?,
+    };
     if let Some(id_map) = &bind.id_map {
         id_mapped::apply(copy.as_fd(), id_map)?;
     }

@@ -16,7 +16,7 @@ use nix::sys::stat::{
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
-use crate::error::{Call, Context, Result};
+use crate::error::{Call, Context, Error, Result};
 use crate::kernel::safe_path::{self, Links};
 
 /// How deep a tree may be; every level holds two descriptors.
@@ -38,7 +38,7 @@ pub(super) fn copy(root: BorrowedFd<'_>, destination: &Path, mount: BorrowedFd<'
 
 fn copy_directory(source: &OwnedFd, target: BorrowedFd<'_>, depth: usize) -> Result<()> {
     if depth == DEEPEST {
-        return Err(crate::error::Error::call("a tree too deep to copy", Errno::ELOOP));
+        return Err(Error::call("a tree too deep to copy", Errno::ELOOP));
     }
     let reader = source.try_clone().call(|| "dup")?;
     for entry in Dir::from_fd(reader).call(|| "fdopendir")?.iter() {
@@ -69,8 +69,13 @@ fn copy_entry(
             own(to.as_fd(), &status)
         }
         SFlag::S_IFREG => {
-            let from = openat(source, name, nofollow | OFlag::O_RDONLY, Mode::empty())
-                .call(|| "openat")?;
+            // Another kind of file may have taken its place: a pipe would block us, a device never end.
+            let flags = nofollow | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+            let from = openat(source, name, flags, Mode::empty()).call(|| "openat")?;
+            let now = fstat(&from).call(|| "fstat")?;
+            if (now.st_dev, now.st_ino) != (status.st_dev, status.st_ino) {
+                return Err(Error::new("it was replaced while it was copied"));
+            }
             let flags = nofollow | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let to = openat(target, name, flags, Mode::S_IRUSR).call(|| "openat")?;
             copy_bytes(from.as_fd(), to.as_fd())?;

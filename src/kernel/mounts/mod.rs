@@ -27,12 +27,36 @@ use crate::sys::mount_api;
 pub struct Mount {
     /// Where, inside the root.
     pub destination: PathBuf,
+    /// Whether a link there is followed.
+    pub destination_link: DestinationLink,
     /// What is mounted.
     pub what: What,
     /// Attributes of every mount below it too (`rro` and its like), set once it is in place.
     pub recursive: MountAttr,
     /// Propagation, applied in order once it is in place.
     pub propagation: Vec<Propagation>,
+}
+
+/// What becomes of a symbolic link at the destination of a bind mount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DestinationLink {
+    /// It is followed, inside the root.
+    #[default]
+    Followed,
+    /// It is covered.
+    Covered,
+}
+
+/// What a source that is a symbolic link stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SourceLink {
+    /// What it leads to.
+    #[default]
+    Followed,
+    /// Itself.
+    Bound,
+    /// Itself: the same link is made, and nothing is mounted.
+    Copied,
 }
 
 /// What is mounted.
@@ -116,6 +140,8 @@ pub enum CopyUp {
 pub struct Bind {
     /// On the host, absolute.
     pub source: PathBuf,
+    /// What it stands for where it is a link.
+    pub source_link: SourceLink,
     /// Whether what is mounted below comes along.
     pub reach: Reach,
     /// Attributes of the mount.
@@ -164,6 +190,9 @@ pub type Prepared = Option<OwnedFd>;
 /// `propagation` is what the container's mount namespace starts with; the copy leaves its peers on the host accordingly.
 pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
     let What::Bind(bind) = &mount.what else { return Ok(None) };
+    if bind.source_link == SourceLink::Copied && bind.source.is_symlink() {
+        return Ok(None);
+    }
     let detached = bind::detached(bind).with_context(|| describe(mount))?;
     propagation.apply(detached.as_fd())?;
     Ok(Some(detached))
@@ -205,8 +234,13 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
             filesystem::attach(tree, &mount.destination, filesystem).map(Some)
         }
         What::Bind(bind) => {
+            if bind.source_link == SourceLink::Copied
+                && let Ok(link) = std::fs::read_link(&bind.source)
+            {
+                return place::link(tree, &mount.destination, &link).map(|()| None);
+            }
             let detached = prepared.map_or_else(|| bind::detached(bind), Ok)?;
-            place::bind(tree, &mount.destination, detached).map(Some)
+            place::bind(tree, &mount.destination, mount.destination_link, detached).map(Some)
         }
         What::Cgroup { attr, view } => {
             filesystem::attach_cgroup(tree, &mount.destination, *attr, view).map(Some)
@@ -249,7 +283,16 @@ fn describe(mount: &Mount) -> String {
 
 /// A detached copy of what is mounted at `path` on the host.
 pub(super) fn clone_host_path(path: &std::path::Path, reach: Reach) -> Result<OwnedFd> {
-    let fd = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+    clone_host(path, OFlag::empty(), reach)
+}
+
+/// A detached copy of what is at `path` on the host, a link itself.
+pub(super) fn clone_host_link(path: &std::path::Path, reach: Reach) -> Result<OwnedFd> {
+    clone_host(path, OFlag::O_NOFOLLOW, reach)
+}
+
+fn clone_host(path: &std::path::Path, follow: OFlag, reach: Reach) -> Result<OwnedFd> {
+    let fd = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | follow, Mode::empty())
         .call(|| format!("open({path:?}, O_PATH)"))?;
     mount_api::clone_tree(fd.as_fd(), c"", reach)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE, {reach:?})"))

@@ -1,14 +1,16 @@
 //! Where a mount goes: the target is opened once, inside the hostile tree, judged, and used by its descriptor.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{SFlag, fstat};
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use nix::unistd::symlinkat;
 
-use super::Tree;
+use super::{DestinationLink, Tree};
 use crate::error::{Call, Error, Result};
 use crate::kernel::safe_path::{self, Links, Missing};
 use crate::sys::{mount_api, statx};
@@ -29,10 +31,18 @@ const COVERABLE_IN_PROC: &[&str] = &[
 ];
 
 /// Puts the detached bind `mount` in its place, on a directory or a file as it is one itself.
-pub(super) fn bind(tree: &mut Tree, destination: &Path, mount: OwnedFd) -> Result<OwnedFd> {
+pub(super) fn bind(
+    tree: &mut Tree,
+    destination: &Path,
+    link: DestinationLink,
+    mount: OwnedFd,
+) -> Result<OwnedFd> {
     let directory = is_directory(&mount)?;
     let missing = if directory { Missing::Directory } else { Missing::File };
-    let target = safe_path::open_or_make(tree.root(), destination, missing)?;
+    let target = match link {
+        DestinationLink::Followed => safe_path::open_or_make(tree.root(), destination, missing)?,
+        DestinationLink::Covered => unfollowed(tree, destination, missing)?,
+    };
     if directory != is_directory(&target)? {
         let (source, target) =
             if directory { ("directory", "file") } else { ("file", "directory") };
@@ -43,6 +53,41 @@ pub(super) fn bind(tree: &mut Tree, destination: &Path, mount: OwnedFd) -> Resul
     }
     refuse_to_cover_proc(&target, destination, Some(&mount))?;
     put(tree, &target, mount, destination)
+}
+
+/// What is there, a link itself; made where there is nothing.
+fn unfollowed(tree: &Tree, destination: &Path, missing: Missing) -> Result<OwnedFd> {
+    let Some((parent, name)) = parent_and_name(tree, destination)? else {
+        return safe_path::open_or_make(tree.root(), destination, missing);
+    };
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => safe_path::open_or_make(tree.root(), destination, missing),
+        other => other.call(|| format!("openat({destination:?}, O_NOFOLLOW)")),
+    }
+}
+
+/// Makes a symbolic link to `target`; one that says so already is as good.
+pub(super) fn link(tree: &Tree, destination: &Path, target: &Path) -> Result<()> {
+    let Some((parent, name)) = parent_and_name(tree, destination)? else {
+        return Err(Error::refused("copy-symlink: / can't be a link"));
+    };
+    match symlinkat(target, &parent, name) {
+        Err(Errno::EEXIST)
+            if readlinkat(&parent, name).is_ok_and(|there| there == target.as_os_str()) =>
+        {
+            Ok(())
+        }
+        other => other.call(|| format!("symlinkat({target:?}, {destination:?})")),
+    }
+}
+
+fn parent_and_name<'a>(tree: &Tree, destination: &'a Path) -> Result<Option<(OwnedFd, &'a OsStr)>> {
+    let (Some(parent), Some(name)) = (destination.parent(), destination.file_name()) else {
+        return Ok(None);
+    };
+    let parent = safe_path::open_or_make(tree.root(), parent, Missing::Directory)?;
+    Ok(Some((parent, name)))
 }
 
 /// Puts the detached file system `mount` on a directory.

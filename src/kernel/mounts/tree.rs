@@ -24,6 +24,8 @@ pub struct Place<'a> {
     pub root: BorrowedFd<'a>,
     /// The path from there; `.` for the mount's root itself.
     pub path: &'a Path,
+    /// The path from the tree's root, for whoever is told of a failure.
+    pub whole: &'a Path,
 }
 
 impl Tree {
@@ -43,9 +45,10 @@ impl Tree {
         let below = |(destination, mount): &'a (PathBuf, OwnedFd)| {
             let rest = path.strip_prefix(destination).ok()?;
             let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
-            Some(Place { root: mount.as_fd(), path: rest })
+            Some(Place { root: mount.as_fd(), path: rest, whole: path })
         };
-        self.filesystems.iter().rev().find_map(below).unwrap_or(Place { root: self.root(), path })
+        let below_root = Place { root: self.root(), path, whole: path };
+        self.filesystems.iter().rev().find_map(below).unwrap_or(below_root)
     }
 
     /// Something covers the root.

@@ -43,7 +43,8 @@ pub struct Pty {
 /// Makes a pseudo-terminal in the devpts that is mounted on `pts`, the place of `/dev/pts`.
 pub fn open(pts: Place<'_>, terminal: &Terminal) -> Result<Pty> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let devpts = safe_path::open(pts.root, pts.path, flags, Links::Refuse)?;
+    let devpts = safe_path::open(pts.root, pts.path, flags, Links::Refuse)
+        .with_context(|| format!("find the devpts on {}", pts.whole.display()))?;
     let pty = open_in(devpts.as_fd())?;
     if let Some(size) = terminal.size {
         set_size(pty.master.as_fd(), size)?;
@@ -69,7 +70,7 @@ pub fn open_in(devpts: BorrowedFd<'_>) -> Result<Pty> {
 }
 
 /// Binds the slave to `console`, the place of `/dev/console`, made if it is missing; a link there is refused.
-pub fn bind_console(Place { root, path }: Place<'_>, pty: &Pty) -> Result<()> {
+pub fn bind_console(Place { root, path, .. }: Place<'_>, pty: &Pty) -> Result<()> {
     let target = match safe_path::open(root, path, OFlag::O_PATH, Links::Refuse) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => {
             safe_path::open_or_make(root, path, Missing::File)

@@ -12,7 +12,7 @@ pub(super) fn writes(wanted: &BlockIo) -> Result<Vec<Write>> {
         writes.push(weigh(field("blockIO.weight"), "", weight)?);
     }
     for (position, device) in wanted.weight_device.iter().enumerate() {
-        writes.extend(device_weight(position, device).transpose()?);
+        writes.extend(device_weight(position, device)?);
     }
     writes.extend(rates("throttleReadBpsDevice", "rbps", &wanted.throttle_read_bps_device));
     writes.extend(rates("throttleWriteBpsDevice", "wbps", &wanted.throttle_write_bps_device));
@@ -26,10 +26,14 @@ fn asked(weight: Option<u16>) -> Option<u16> {
     weight.filter(|weight| *weight != 0)
 }
 
-fn device_weight(position: usize, device: &WeightDevice) -> Option<Result<Write>> {
-    let weight = asked(device.weight)?;
+/// config-linux.md, "Block IO": "You MUST specify at least one of weight or leafWeight in a given entry".
+fn device_weight(position: usize, device: &WeightDevice) -> Result<Option<Write>> {
     let name = field(&format!("blockIO.weightDevice[{position}]"));
-    Some(weigh(name, &format!("{}:{} ", device.major, device.minor), weight))
+    if device.weight.is_none() && device.leaf_weight.is_none() {
+        return Err(Error::refused(format!("{name}: has neither weight nor leafWeight")));
+    }
+    let place = format!("{}:{} ", device.major, device.minor);
+    asked(device.weight).map(|weight| weigh(name, &place, weight)).transpose()
 }
 
 /// The BFQ scheduler takes cgroup v1's scale (10 to 1000); without it the cost model takes version 2's (1 to 10000).

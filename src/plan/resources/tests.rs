@@ -140,7 +140,7 @@ fn block_devices() {
 fn huge_pages_and_rdma() {
     plans(
         r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4096}],
-            "rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000},"mlx4_0":{"hcaObjects":5},"x":{}}}"#,
+            "rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000},"mlx4_0":{"hcaObjects":5}}}"#,
         &[
             "hugepageLimits[0]: hugetlb.2MB.max = 4096",
             "hugepageLimits[0]: hugetlb.2MB.rsvd.max = 4096",
@@ -254,4 +254,18 @@ fn refuses_device_rules_that_make_no_sense() {
         let error = filter(&format!(r#"{{"resources":{{"devices":[{rule}]}}}}"#)).unwrap_err();
         assert_eq!(error.to_string(), format!("linux.resources.devices[0]: {expected}"));
     }
+}
+
+#[test]
+fn entries_that_limit_nothing_and_limits_that_v2_has_not_are_refused() {
+    for (field, json) in [
+        ("rdma.mlx5_1", r#"{"rdma": {"mlx5_1": {}}}"#),
+        ("blockIO.weightDevice[0]", r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 0}]}}"#),
+        ("cpu.realtimeRuntime", r#"{"cpu": {"realtimeRuntime": 5000, "realtimePeriod": 10000}}"#),
+        ("cpu.realtimePeriod", r#"{"cpu": {"realtimePeriod": 10000}}"#),
+    ] {
+        let refused = planned(json).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("linux.resources.{field}: ")), "{refused}");
+    }
+    plans(r#"{"cpu": {"realtimeRuntime": 0, "realtimePeriod": 0}}"#, &[]);
 }

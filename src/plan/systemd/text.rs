@@ -204,16 +204,18 @@ fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+    let (digits, radix) = if let Some(digits) = digits.strip_prefix("0x") {
+        (digits, 16)
+    } else if let Some(digits) = digits.strip_prefix('0').filter(|digits| !digits.is_empty()) {
+        (digits, 8)
+    } else {
+        (digits, 10)
+    };
+    // Rust reads a sign of its own, which would be a second one.
+    if digits.starts_with(['+', '-']) {
         return None;
     }
-    let number = if let Some(digits) = digits.strip_prefix("0x") {
-        i128::from_str_radix(digits, 16)
-    } else if let Some(digits) = digits.strip_prefix('0').filter(|digits| !digits.is_empty()) {
-        i128::from_str_radix(digits, 8)
-    } else {
-        digits.parse()
-    };
+    let number = i128::from_str_radix(digits, radix);
     number.ok().and_then(|number| T::try_from(sign * number).ok())
 }
 

@@ -267,6 +267,7 @@ fn connect(path: &Path) -> Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::Writer;
     use super::*;
 
     #[test]
@@ -278,13 +279,72 @@ mod tests {
         assert_eq!(path(""), None);
     }
 
-    #[test]
-    fn an_answer_is_told_from_news() {
+    /// A bus, and the other end of its connection.
+    fn bus() -> (Bus, OwnedFd) {
         let (ours, theirs) = socket::pair(SockType::Stream).unwrap();
-        let mut bus =
-            Bus { socket: ours, received: Vec::new(), last_serial: 0, signals: Vec::new() };
-        drop(theirs);
-        let error = bus.next(Instant::now() + PATIENCE).unwrap_err();
-        assert_eq!(error.to_string(), "systemd closed the connection");
+        (Bus { socket: ours, received: Vec::new(), last_serial: 0, signals: Vec::new() }, theirs)
+    }
+
+    /// A message without a body: its kind's number, and its header fields by their codes.
+    fn message(kind: u8, fields: &[(u8, Value)]) -> Vec<u8> {
+        let fields = fields.iter().map(|(code, value)| {
+            Value::Struct(vec![Value::Byte(*code), Value::Variant(Box::new(value.clone()))])
+        });
+        let mut message = Writer::default();
+        message.all(&[
+            Value::Byte(b'l'),
+            Value::Byte(kind),
+            Value::Byte(0),
+            Value::Byte(1),
+            Value::Uint32(0),
+            Value::Uint32(1),
+            Value::array("(yv)", fields),
+        ]);
+        message.align(8);
+        message.into_bytes()
+    }
+
+    fn say(peer: &OwnedFd, bytes: &[u8]) {
+        assert_eq!(socket::send(peer.as_fd(), bytes, &[]), Ok(bytes.len()));
+    }
+
+    #[test]
+    fn news_before_an_answer_are_kept() {
+        let (mut bus, systemd) = bus();
+        say(&systemd, &message(4, &[(3, Value::string("JobRemoved"))]));
+        say(&systemd, &message(2, &[(5, Value::Uint32(99))]));
+        let name = Value::string("org.freedesktop.systemd1.NoSuchUnit");
+        let answer = message(3, &[(5, Value::Uint32(1)), (4, name)]);
+        let (early, late) = answer.split_at(20);
+        say(&systemd, early);
+        say(&systemd, late);
+        let refusal = bus.call(&super::super::manager_call("StopUnit", &[])).unwrap().unwrap_err();
+        assert_eq!(refusal.name, "org.freedesktop.systemd1.NoSuchUnit");
+        let signal = bus.next_signal(Instant::now() + PATIENCE).unwrap();
+        assert_eq!(signal.member, "JobRemoved");
+    }
+
+    #[test]
+    fn a_peer_that_is_silent_or_gone_or_talks_nonsense_is_told() {
+        let (mut bus, systemd) = bus();
+        let silent = bus.next(Instant::now() + Duration::from_millis(5)).unwrap_err();
+        assert!(silent.to_string().starts_with("systemd did not answer in time"), "{silent}");
+        say(&systemd, &[0; PREFIX]);
+        let nonsense = bus.next(Instant::now() + PATIENCE).unwrap_err();
+        assert_eq!(nonsense.to_string(), "systemd sent what is no message of D-Bus");
+        bus.received.clear();
+        drop(systemd);
+        let gone = bus.next(Instant::now() + PATIENCE).unwrap_err();
+        assert_eq!(gone.to_string(), "systemd closed the connection");
+    }
+
+    #[test]
+    fn who_is_not_let_in_is_told() {
+        let (mut bus, systemd) = bus();
+        say(&systemd, b"DATA\r\nOK 1234deadbeef\r\n");
+        bus.await_welcome().unwrap();
+        say(&systemd, b"REJECTED EXTERNAL\r\n");
+        let error = bus.await_welcome().unwrap_err();
+        assert_eq!(error.to_string(), "systemd does not let us in: REJECTED EXTERNAL");
     }
 }

@@ -5,6 +5,7 @@
 //! the cgroup is delegated to us, limits and device rules are known to systemd too, and a reload undoes neither.
 
 mod bus;
+mod keeper;
 mod message;
 mod new_unit;
 mod properties;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use bus::Realm;
 use bus::{Bus, Refusal};
+pub use keeper::Keeper;
 use message::{Call, Message};
 pub use new_unit::NewUnit;
 pub use unit::{Property, Slice, Unit, UnitName};
@@ -130,11 +132,12 @@ impl Systemd {
         );
         match &unit.name {
             UnitName::Scope(_) => {
-                let pid = u32::try_from(pid)
-                    .map_err(|_| Error::new(format!("{pid} is no process id")))?;
                 wanted.push(Property::new("Slice", Value::string(unit.slice.as_str())));
                 wanted.push(yes("Delegate"));
-                wanted.push(Property::new("PIDs", Value::array("u", [Value::Uint32(pid)])));
+                wanted.push(Property::new(
+                    "PIDs",
+                    Value::array("u", [Value::Uint32(process_id(pid)?)]),
+                ));
             }
             UnitName::Slice(_) => {
                 let above = Value::array("s", [Value::string(unit.slice.as_str())]);
@@ -159,6 +162,15 @@ impl Systemd {
         let arguments = [Value::string(unit), Value::Bool(true), pairs(wanted)];
         let answer = self.bus.call(&manager_call("SetUnitProperties", &arguments))?;
         answer.map(drop).map_err(|refusal| explain("SetUnitProperties", &refusal))
+    }
+
+    /// Moves the process `pid` into the unit's cgroup, or into the one `below` it.
+    fn attach(&mut self, unit: &str, below: &Path, pid: i32) -> Result<()> {
+        let below = Path::new("/").join(below);
+        let pids = Value::array("u", [Value::Uint32(process_id(pid)?)]);
+        let arguments = [Value::string(unit), Value::string(below.to_string_lossy()), pids];
+        let answer = self.bus.call(&manager_call("AttachProcessesToUnit", &arguments))?;
+        answer.map(drop).map_err(|refusal| explain("AttachProcessesToUnit", &refusal))
     }
 
     /// Stops the unit, and waits until systemd has let go of it; one that isn't there is no error.
@@ -230,6 +242,11 @@ impl Refusal {
     fn is(&self, name: &str) -> bool {
         self.name.strip_prefix("org.freedesktop.systemd1.") == Some(name)
     }
+}
+
+/// As the bus takes it.
+fn process_id(pid: i32) -> Result<u32> {
+    u32::try_from(pid).map_err(|_| Error::new(format!("{pid} is no process id")))
 }
 
 fn explain(method: &str, refusal: &Refusal) -> Error {

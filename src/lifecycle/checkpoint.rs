@@ -1,0 +1,227 @@
+//! The verb `checkpoint`: a container's processes written down by criu(8), so that `restore` can bring them back.
+
+pub(super) mod images;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+
+use super::container::Container;
+use super::{Global, delete};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::kernel::criu::{self, Message, Task};
+use crate::kernel::keyring::Session;
+use crate::kernel::namespaces::Namespace;
+use crate::kernel::rootfs::Switch as RootSwitch;
+use crate::plan::{CgroupMaker, Plan, Request, mounts};
+use crate::record::Record;
+use crate::record::store::Store;
+use crate::spec::bundle::Bundle;
+use crate::spec::state::Status;
+
+pub(super) use images::Images;
+
+/// What `checkpoint` is told by its flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The container's id.
+    pub id: String,
+    /// What it shares with `restore`.
+    pub criu: Common,
+    /// Where the images of an earlier checkpoint are, relative to these (`--parent-path`).
+    pub parent: Option<PathBuf>,
+    /// Whom the memory is sent to, instead of files (`--page-server`).
+    pub page_server: Option<(String, u16)>,
+    /// Where a zero byte is written when a lazy checkpoint may be fetched (`--status-fd`).
+    pub status_fd: Option<i32>,
+    /// How much is written down (`--pre-dump`).
+    pub extent: Extent,
+}
+
+/// What criu is told by the flags of `checkpoint` and of `restore`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Common {
+    /// Where the images are (`--image-path`).
+    pub images: PathBuf,
+    /// Where criu writes its log (`--work-path`).
+    pub work: Option<PathBuf>,
+    /// Flags that criu knows too.
+    pub switches: Vec<Switch>,
+    /// `--manage-cgroups-mode`.
+    pub cgroups: CgroupMode,
+    /// Namespaces whose content is left out (`--empty-ns`), as flags of clone(2).
+    pub empty_namespaces: u32,
+}
+
+/// How much is written down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All; the processes end, or stay with [`Switch::LeaveRunning`].
+    #[default]
+    All,
+    /// Memory, and the processes go on: the last checkpoint will be shorter.
+    Memory,
+}
+
+/// What criu may or shall do, by the number of the field in `criu_opts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// `--leave-running`
+    LeaveRunning = 3,
+    /// `--ext-unix-sk`
+    ExternalUnixSockets = 4,
+    /// `--tcp-established`
+    TcpEstablished = 5,
+    /// `--shell-job`
+    ShellJob = 7,
+    /// `--file-locks`
+    FileLocks = 8,
+    /// `--auto-dedup`
+    AutoDedup = 16,
+    /// `--link-remap`
+    LinkRemap = 18,
+    /// `--tcp-skip-in-flight`
+    TcpSkipInFlight = 46,
+    /// `--lazy-pages`
+    LazyPages = 48,
+}
+
+/// What criu does with cgroups (`criu_cg_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CgroupMode {
+    /// Nothing.
+    Ignore = 0,
+    /// Their properties are restored where criu made them.
+    #[default]
+    Soft = 3,
+    /// Always.
+    Full = 4,
+    /// And they must not be there before.
+    Strict = 5,
+}
+
+/// Writes the container's processes down.
+pub fn checkpoint(global: &Global, options: &Options) -> Result<()> {
+    let store = Store::new(&global.root);
+    let _lock = store.lock(&options.id)?;
+    let container = Container::load(global, &options.id)?;
+    let status = container.status()?;
+    if !matches!(status, Status::Running | Status::Paused) {
+        return Err(Error::new(format!("Container cannot be checkpointed in {status} state")));
+    }
+    refuse_what_criu_lacks(options)?;
+    let plan = plan_of(&container.record)?;
+    let images = Images::make(&options.criu)?;
+    let opts = dump_options(options, &plan, &container.record, &images)?;
+    if options.extent == Extent::All {
+        images.write_descriptors(container.record.init_pid)?;
+    }
+    let task = if options.extent == Extent::Memory { Task::PreDump } else { Task::Dump };
+    criu::carry_out(task, &opts, &[], &mut |_| Ok(()), &mut |notice| match (
+        notice.point.as_str(),
+        options.status_fd,
+    ) {
+        ("status-ready", Some(fd)) => images::say_ready(fd),
+        _ => Ok(()),
+    })
+    .map_err(|error| images.explain(error, "dump.log"))?;
+    let ended =
+        options.extent == Extent::All && !options.criu.switches.contains(&Switch::LeaveRunning);
+    match ended {
+        true => delete::remove(&store, &container.record),
+        false => Ok(()),
+    }
+}
+
+/// What the bundle of a container says, once more: a checkpoint has to know its mounts.
+fn plan_of(record: &Record) -> Result<Plan> {
+    let bundle = Bundle::open(&record.bundle)?;
+    let request = Request {
+        id: &record.id,
+        bundle: &bundle.path,
+        switch: RootSwitch::default(),
+        keyring: Session::default(),
+        cgroups: CgroupMaker::Ourselves,
+    };
+    Plan::new(&request, &bundle.spec, &Host::probe()?)
+}
+
+fn refuse_what_criu_lacks(options: &Options) -> Result<()> {
+    const MEMORY_TRACKING: u32 = 1;
+    const LAZY_PAGES: u32 = 2;
+    criu::check_installed()?;
+    if options.extent == Extent::Memory && criu::lacks(MEMORY_TRACKING)? {
+        return Err(Error::refused("--pre-dump: this kernel or criu does not track memory"));
+    }
+    if options.criu.switches.contains(&Switch::LazyPages) && criu::lacks(LAZY_PAGES)? {
+        return Err(Error::refused("--lazy-pages: this kernel or criu has no lazy pages"));
+    }
+    Ok(())
+}
+
+/// What both directions are told; numbers are those of the fields of `criu_opts`.
+pub(super) fn common_options(common: &Common, images: &Images, log: &str, plan: &Plan) -> Message {
+    let mut opts = Message::default()
+        .number(1, descriptor(images.directory()))
+        .number(9, 4u32)
+        .text(10, log)
+        .number(12, true)
+        .number(24, true)
+        .number(34, common.cgroups as u32)
+        .number(38, common.empty_namespaces)
+        .number(50, true);
+    for switch in &common.switches {
+        opts = opts.number(*switch as u32, true);
+    }
+    if let Some(work) = images.work() {
+        opts = opts.number(17, descriptor(work));
+    }
+    match plan.annotations.get("org.criu.config").map(String::as_str) {
+        Some("") => opts,
+        Some(file) => opts.text(51, file),
+        None => opts.text(51, "/etc/criu/runc.conf"),
+    }
+}
+
+fn dump_options(
+    options: &Options,
+    plan: &Plan,
+    record: &Record,
+    images: &Images,
+) -> Result<Message> {
+    let mut opts = common_options(&options.criu, images, "dump.log", plan)
+        .number(2, record.init_pid.unsigned_abs())
+        .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes());
+    if let Some(cgroup) = record.cgroup_path() {
+        opts = opts.text(44, cgroup.as_os_str().as_encoded_bytes());
+    }
+    if let Some((address, port)) = &options.page_server {
+        opts = opts.message(11, &Message::default().text(1, address).number(2, *port));
+    }
+    if let Some(parent) = &options.parent {
+        images.check_parent(parent)?;
+        opts = opts.text(14, parent.as_os_str().as_encoded_bytes()).number(15, true);
+    }
+    for kind in [Namespace::Network, Namespace::Pid] {
+        if let Some(path) = plan.namespaces.joins(kind) {
+            opts = opts.text(37, images::external_namespace(kind, path)?);
+        }
+    }
+    if options.extent == Extent::Memory {
+        return Ok(opts);
+    }
+    for destination in mounts::external(plan) {
+        let destination = destination.as_os_str().as_encoded_bytes();
+        opts = opts.message(23, &Message::default().text(1, destination).text(2, destination));
+    }
+    for path in images::masked_files(plan, record.init_pid)? {
+        let path = path.as_os_str().as_encoded_bytes();
+        opts = opts.message(23, &Message::default().text(1, path).text(2, "/dev/null"));
+    }
+    Ok(opts)
+}
+
+/// criu finds a descriptor of ours by its number, below /proc.
+pub(super) fn descriptor(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_fd().as_raw_fd().unsigned_abs()
+}

@@ -1,0 +1,246 @@
+//! The verb `restore`: a container whose processes criu(8) brings back from what `checkpoint` wrote down.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use super::checkpoint::images::namespace_key;
+use super::checkpoint::{Common, Images, common_options, descriptor};
+use super::create;
+use super::foreground::{self, Company};
+use super::run::{Afterwards, Orphans};
+use super::{Attachment, CgroupManager, Global, delete, pid_file, sockets};
+use crate::error::{Call, Context, Error, Result};
+use crate::hooks;
+use crate::host::Host;
+use crate::kernel::cgroup::{self, cgroupfs};
+use crate::kernel::criu::{self, Message, Notice, Task};
+use crate::kernel::mounts::What;
+use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::process::{self, Pidfd, Process};
+use crate::kernel::safe_path::{self, Missing};
+use crate::kernel::signals::Signals;
+use crate::kernel::terminal::Relay;
+use crate::plan::Plan;
+use crate::record::Stage;
+use crate::record::store::Store;
+use crate::spec::bundle::Bundle;
+use crate::spec::state::Status;
+use crate::sys::socket;
+
+/// What `restore` is told by its flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What it shares with `create`.
+    pub create: create::Options,
+    /// What it shares with `checkpoint`.
+    pub criu: Common,
+    /// Whether it stays with the process (`--detach`).
+    pub attachment: Attachment,
+    /// What becomes of the container when its process ends.
+    pub afterwards: Afterwards,
+    /// Whether it adopts the container's orphans (`--no-subreaper`).
+    pub orphans: Orphans,
+    /// Another LSM profile than the written one, as `TYPE:NAME` (`--lsm-profile`).
+    pub lsm_profile: Option<String>,
+    /// Another SELinux context of the mounts than the written one (`--lsm-mount-context`).
+    pub lsm_mount_context: Option<String>,
+}
+
+/// Brings a container back; in the foreground returns its process's exit code (128 plus the signal that killed it).
+pub fn restore(global: &Global, options: &Options) -> Result<i32> {
+    let signals = match options.attachment {
+        Attachment::Foreground => Signals::all()?,
+        Attachment::Detached => Signals::that_end_a_program()?,
+    };
+    if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
+        process::adopt_orphans()?;
+    }
+    let restored = bring_back(global, options)?;
+    pid_file::write(options.create.pid_file.as_deref(), restored.pid)?.keep();
+    if options.attachment == Attachment::Detached {
+        return Ok(0);
+    }
+    let terminal = restored.terminal.map(Relay::new).transpose()?;
+    let company = Company { terminal, notifications: None, signals: &signals };
+    let code = foreground::stay_with(restored.pid, &Pidfd::open(restored.pid)?, company)?;
+    if options.afterwards == Afterwards::Delete {
+        let store = Store::new(&global.root);
+        delete::remove(&store, &store.load(&options.create.id)?)?;
+    }
+    Ok(code)
+}
+
+struct Restored {
+    pid: i32,
+    terminal: Option<OwnedFd>,
+}
+
+fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
+    criu::check_installed()?;
+    if global.cgroup_manager == CgroupManager::Systemd {
+        return Err(Error::refused("--systemd-cgroup: etui restores into cgroups it makes itself"));
+    }
+    let bundle = Bundle::open(&options.create.bundle)?;
+    let host = Host::probe()?;
+    let request = create::request(&options.create, &bundle, None);
+    let plan = Plan::new(&request, &bundle.spec, &host)?;
+    prepare_root(&plan)?;
+    // After it: criu mounts things where its images are, which must be in its own mount namespace.
+    let images = Images::make(&options.criu)?;
+    let streams = images.read_descriptors()?;
+    let console = sockets::connect(options.create.console_socket.as_deref())?;
+
+    let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
+    let reservation = Store::new(&global.root).reserve(&record)?;
+    let cgroup =
+        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
+    cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
+    cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
+    if let Some(owner) = plan.cgroup_owner {
+        cgroup.directory().delegate(owner)?;
+    }
+
+    let external = open_external_namespaces(&plan)?;
+    let (opts, inherited) = restore_options(options, &plan, &images, &streams, &external)?;
+    let mut restored = Restored { pid: 0, terminal: None };
+    criu::carry_out(
+        Task::Restore,
+        &opts,
+        &inherited,
+        // The processes are born where criu is.
+        &mut |criu| cgroup.directory().add_process(criu.cast_signed()),
+        &mut |notice| hear(notice, &plan, console.as_ref(), &mut restored),
+    )
+    .map_err(|error| images.explain(error, "restore.log"))?;
+    let Some(process) = Process::of(restored.pid)? else {
+        return Err(Error::new("the restored process ended at once"));
+    };
+    record.set_init(process);
+    record.stage = Stage::Created;
+    reservation.commit(&record)?;
+    let _kept = cgroup.commit();
+    Ok(restored)
+}
+
+fn hear(
+    notice: Notice,
+    plan: &Plan,
+    console: Option<&OwnedFd>,
+    restored: &mut Restored,
+) -> Result<()> {
+    match (notice.point.as_str(), notice.pid, notice.descriptor, console) {
+        ("setup-namespaces", Some(pid), ..) => run_hooks(plan, pid),
+        ("post-restore", Some(pid), ..) => {
+            restored.pid = pid;
+            Ok(())
+        }
+        ("orphan-pts-master", _, Some(master), Some(console)) => {
+            socket::send(console.as_fd(), b"/dev/pts/ptmx", &[master.as_fd()])
+                .call(|| "sendmsg(console)")
+                .map(drop)
+        }
+        ("orphan-pts-master", _, Some(master), None) => {
+            restored.terminal = Some(master);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run_hooks(plan: &Plan, pid: i32) -> Result<()> {
+    let state = plan.state(Status::Creating, pid);
+    let state = serde_json::to_vec(&state).map_err(|error| Error::new(error.to_string()))?;
+    hooks::run_all("prestart", &plan.hooks.prestart, &state)?;
+    hooks::run_all("createRuntime", &plan.hooks.create_runtime, &state)
+}
+
+/// criu wants the root to be a mount: it is one in a mount namespace of our own, and nothing is left of it afterwards. The
+/// places of its mounts are made where an image lacks them.
+fn prepare_root(plan: &Plan) -> Result<()> {
+    let root = plan.rootfs.path.as_path();
+    let none = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS).call(|| "unshare(CLONE_NEWNS)")?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
+        .call(|| "mount(\"/\", MS_REC|MS_SLAVE)")?;
+    mount(Some(root), root, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+        .call(|| format!("mount({root:?}, MS_BIND|MS_REC)"))?;
+    let opened = std::fs::File::open(root).call(|| format!("open({root:?})"))?;
+    for (source, destination) in binds(plan) {
+        let missing = if source.is_dir() { Missing::Directory } else { Missing::File };
+        safe_path::open_or_make(opened.as_fd(), destination, missing)
+            .with_context(|| format!("make {}", destination.display()))?;
+    }
+    Ok(())
+}
+
+fn binds(plan: &Plan) -> impl Iterator<Item = (&Path, &Path)> {
+    plan.mounts.iter().filter_map(|mount| match &mount.what {
+        What::Bind(bind) => Some((bind.source.as_path(), mount.destination.as_path())),
+        _ => None,
+    })
+}
+
+fn open_external_namespaces(plan: &Plan) -> Result<Vec<(Namespace, OwnedFd)>> {
+    let joined = |kind| Some((kind, plan.namespaces.joins(kind)?));
+    let external = [Namespace::Network, Namespace::Pid].into_iter().filter_map(joined);
+    external.map(|(kind, path)| Ok((kind, namespaces::open_path(kind, path)?))).collect()
+}
+
+/// Numbers are those of the fields of `criu_opts`.
+fn restore_options<'f>(
+    options: &Options,
+    plan: &Plan,
+    images: &Images,
+    streams: &[String],
+    external: &'f [(Namespace, OwnedFd)],
+) -> Result<(Message, Vec<BorrowedFd<'f>>)> {
+    let mut opts = common_options(&options.criu, images, "restore.log", plan)
+        .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes())
+        .number(6, true)
+        .number(26, true);
+    for (source, destination) in binds(plan) {
+        let (source, destination) = (source.as_os_str(), destination.as_os_str());
+        opts = opts.message(23, &pair(destination.as_encoded_bytes(), source.as_encoded_bytes()));
+    }
+    opts = opts.message(23, &pair(b"/dev/null", b"/dev/null"));
+    let inherit = |key: &str, number: u32| Message::default().text(1, key).number(2, number);
+    for (number, name) in (0..).zip(streams) {
+        if name.starts_with("pipe:") {
+            opts = opts.message(27, &inherit(name, number));
+        }
+    }
+    let mut inherited = Vec::new();
+    for (kind, fd) in external {
+        opts = opts.message(27, &inherit(namespace_key(*kind), descriptor(fd.as_fd())));
+        inherited.push(fd.as_fd());
+    }
+    for (kind, path) in &plan.namespaces.join {
+        match kind {
+            Namespace::Network | Namespace::Pid => {}
+            Namespace::Cgroup | Namespace::Time => {
+                return Err(Error::refused(format!(
+                    "linux.namespaces: criu can't restore into the {} namespace of a path",
+                    kind.name()
+                )));
+            }
+            _ => {
+                let path = path.as_os_str().as_encoded_bytes();
+                opts = opts.message(39, &pair(kind.file().as_bytes(), path));
+            }
+        }
+    }
+    for (field, text) in [(53, &options.lsm_profile), (54, &options.lsm_mount_context)] {
+        if let Some(text) = text {
+            opts = opts.text(field, text);
+        }
+    }
+    Ok((opts, inherited))
+}
+
+/// `ext_mount_map`, and `join_namespace` too.
+fn pair(key: &[u8], value: &[u8]) -> Message {
+    Message::default().text(1, key).text(2, value)
+}
