@@ -13,7 +13,7 @@ statement, _ = statements_of("linux_seccomp", "config-linux.md")
 
 
 class Listener:
-    """A seccomp agent: what came over each connection, with how many descriptors, call by call."""
+    """A listener: what came over each connection, with how many descriptors, call by call."""
 
     def __init__(self, c):
         self.path = str(c.dir / "seccomp.sock")
@@ -64,7 +64,7 @@ class Listener:
 
 
 def listening(c, **more):
-    """A container that asks the agent about getpriority, which nothing here calls."""
+    """A container that asks the listener about getpriority, which nothing here calls."""
     listener = Listener(c)
     c.set("linux.seccomp", {
         "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": listener.path,
@@ -97,7 +97,7 @@ def listener_is_a_stream_socket(c):
 
 
 def connect(path, payload):
-    """A connection to the agent that brings this."""
+    """A connection to the listener that brings this."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
         connection.sendall(payload)
@@ -132,7 +132,7 @@ def connection_is_closed(c):
 
 
 def keep_open(wrapper):
-    """A process of ours keeps a connection to the agent, where the right runtime would close it."""
+    """A process of ours keeps a connection to the listener, where the right runtime would close it."""
     config = wrapper.config()
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     held.connect(config["linux"]["seccomp"]["listenerPath"])

@@ -27,9 +27,9 @@ network() {
 # What root has checked, once more for a normal user: a shell of hers, in a cgroup handed to her.
 as_a_user() {
     (
-        mkdir -p /sys/fs/cgroup/alice/session
+        mkdir -p /sys/fs/cgroup/alice/shell
         chown -R alice /sys/fs/cgroup/alice
-        echo $BASHPID >/sys/fs/cgroup/alice/session/cgroup.procs
+        echo $BASHPID >/sys/fs/cgroup/alice/shell/cgroup.procs
         chmod 666 /tmp/check.* 2>/dev/null
         rm -f /tmp/check.* /tmp/errors /tmp/typescript*
         exec setpriv --reuid alice --regid alice --init-groups env -i HOME=/home/alice USER=alice LOGNAME=alice \

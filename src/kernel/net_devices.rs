@@ -36,6 +36,9 @@ pub fn bring_up_loopback() -> Result<()> {
 /// Moves `devices` into the network namespace `target`, and brings them up there with the addresses they had. This thread
 /// must be alone: it visits that namespace.
 pub fn move_all(procfs: &Procfs, devices: &[NetDevice], target: BorrowedFd<'_>) -> Result<()> {
+    if devices.is_empty() {
+        return Ok(());
+    }
     let here = Socket::open().call(|| "socket(NETLINK_ROUTE)")?;
     let there = socket_in(procfs, target)?;
     let each = |act: &dyn Fn(&NetDevice) -> Result<()>| {

@@ -1,6 +1,8 @@
 //! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::unistd::Pid;
 
 use super::birth::{self, Birth};
 use super::channel::Channel;
@@ -88,22 +90,26 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
     if network::is_made_by_parent(&plan.namespaces) {
-        newborn.say(&ToInit::Network(network::make(&procfs)?))?;
+        let network = network::make(&procfs)?;
+        move_net_devices(plan, &procfs, network.as_fd())?;
+        newborn.say(&ToInit::Network(network))?;
+    } else if !plan.net_devices.is_empty() {
+        move_net_devices(plan, &procfs, open_network(plan, &procfs, pid)?.as_fd())?;
     }
     Ok(newborn)
 }
 
 /// Moves the interfaces the container gets, before its hooks run and its kernel parameters are set.
-pub fn move_net_devices(plan: &Plan, newborn: &Newborn<'_>) -> Result<()> {
-    if plan.net_devices.is_empty() {
-        return Ok(());
+fn move_net_devices(plan: &Plan, procfs: &Procfs, network: BorrowedFd<'_>) -> Result<()> {
+    net_devices::move_all(procfs, &plan.net_devices, network).context("linux.netDevices")
+}
+
+/// Where the network namespace is that the clone made, or that is joined.
+fn open_network(plan: &Plan, procfs: &Procfs, pid: Pid) -> Result<OwnedFd> {
+    match plan.namespaces.joins(Namespace::Network) {
+        Some(path) => namespaces::open_path(Namespace::Network, path),
+        None => procfs.open_namespace(&format!("{pid}/ns"), "net"),
     }
-    let procfs = Procfs::open()?;
-    let network = match plan.namespaces.joins(Namespace::Network) {
-        Some(path) => namespaces::open_path(Namespace::Network, path)?,
-        None => procfs.open_namespace(&format!("{}/ns", newborn.pid()), "net")?,
-    };
-    net_devices::move_all(&procfs, &plan.net_devices, network.as_fd()).context("linux.netDevices")
 }
 
 fn open_joins(namespaces: &Namespaces) -> Result<Vec<(Namespace, OwnedFd)>> {

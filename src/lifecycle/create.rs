@@ -135,7 +135,6 @@ pub(super) fn make<'a>(
     if let Some(rdt) = &rdt {
         rdt.add(init.pid())?;
     }
-    parent::move_net_devices(&plan, &init)?;
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;

@@ -56,13 +56,22 @@ pub(super) fn children(cgroup: &Directory) -> Result<Vec<String>> {
 ///
 /// A process whose first thread has ended survives that: the kernel sends the signal to this thread alone (seen on
 /// Linux 6.18). So whoever is left is sent it as a process.
+///
+/// In a cgroup that is gone meanwhile nobody is left: systemd removes one as soon as it is empty.
 pub fn kill(cgroup: &Directory) -> Result<()> {
-    cgroup.write("cgroup.kill", "1")?;
+    match cgroup.write("cgroup.kill", "1") {
+        Err(error) if is_gone(cgroup, &error) => return Ok(()),
+        outcome => outcome?,
+    }
     let events = cgroup.read_if_there("cgroup.events")?.unwrap_or_default();
     match events.contains("populated 1") {
         true => kill_one_by_one(cgroup),
         false => Ok(()),
     }
+}
+
+fn is_gone(cgroup: &Directory, error: &Error) -> bool {
+    matches!(error.errno(), Some(Errno::ENOENT | Errno::ENODEV)) && !cgroup.path().exists()
 }
 
 /// An id that is listed after its descriptor was opened is the id of a member: it has not been reused meanwhile.
@@ -99,5 +108,19 @@ pub fn wait_until_empty(cgroup: &Directory, deadline: Instant) -> Result<Left> {
     match events.wait_until("populated", 0, deadline)? {
         Waited::Reached => Ok(Left::Nobody),
         Waited::TimedOut => Ok(Left::Somebody),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_cgroup_that_is_gone_nobody_is_left_to_kill() {
+        let directory = tempfile::tempdir().unwrap();
+        let cgroup = Directory::open(directory.path()).unwrap();
+        assert_eq!(kill(&cgroup).unwrap_err().errno(), Some(Errno::ENOENT));
+        drop(directory);
+        kill(&cgroup).unwrap();
     }
 }
