@@ -80,15 +80,16 @@ fn move_one(
     target: BorrowedFd<'_>,
 ) -> Result<()> {
     let index = index_of(here, &device.name)?;
+    let new_name = chosen_name(there, &device.new_name)?;
     // Read before it goes down, which takes its IPv6 addresses away.
     let addresses = addresses_of(here, index)?;
     set_up(here, index, State::Down)?;
     // Both at once: the new name need not be free here, nor the old one there.
     let moved = link(libc::RTM_NEWLINK, index, State::AsItIs)
         .with(libc::IFLA_NET_NS_FD, &target.as_raw_fd().to_ne_bytes())
-        .with(libc::IFLA_IFNAME, &zero_terminated(&device.new_name));
+        .with(libc::IFLA_IFNAME, &zero_terminated(&new_name));
     here.change(&moved, 0)
-        .call(|| format!("RTM_NEWLINK(index {index}, IFLA_NET_NS_FD, {:?})", device.new_name))
+        .call(|| format!("RTM_NEWLINK(index {index}, IFLA_NET_NS_FD, {new_name:?})"))
         .map_err(|error| match error.errno() {
             Some(Errno::EINVAL) => {
                 error.hint("the kernel ties some devices to their namespace (lo, bridges' ports)")
@@ -96,11 +97,26 @@ fn move_one(
             _ => error,
         })?;
     // Where its number is taken, the kernel gives it another.
-    let index = index_of(there, &device.new_name)?;
+    let index = index_of(there, &new_name)?;
     for address in addresses {
         add_address(there, index, &address)?;
     }
     set_up(there, index, State::Up)
+}
+
+/// The first name of a pattern such as `eth%d` that is free, as the kernel would choose it (`dev_alloc_name`); chosen here,
+/// for the kernel does not tell.
+fn chosen_name(there: &Socket, name: &str) -> Result<String> {
+    let Some((head, tail)) = name.split_once("%d") else { return Ok(name.to_owned()) };
+    for number in 0..u16::MAX {
+        let chosen = format!("{head}{number}{tail}");
+        match index_of(there, &chosen) {
+            Ok(_) => {}
+            Err(error) if error.errno() == Some(Errno::ENODEV) => return Ok(chosen),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(format!("no name of the pattern {name:?} is free")))
 }
 
 /// Whether an interface is to be up (`IFF_UP`).

@@ -45,27 +45,23 @@ pub fn keep_out_of_reach() -> Result<View> {
         .call(|| "open(\"/proc/self/exe\", O_PATH)")
         .map_err(|error| error.hint("etui needs a procfs mounted on /proc"))
         .context("protect etui's own binary")?;
-    let view = View(exec::take_executed_descriptor(VIEWS_FROM));
-    if is_out_of_reach(&own, &view)? {
-        return Ok(view);
+    if is_out_of_reach(&own)? {
+        return Ok(View(exec::take_executed_descriptor(VIEWS_FROM)));
     }
     let view = readonly_view(own.as_fd())?;
     Err(execute(view.as_fd()).context("protect etui's own binary"))
 }
 
 /// On a read-only mount that nobody can find, or a sealed memfd. A mount of the host's is found: read-only today, it may
-/// be writable during the next upgrade, while a container still holds the file. What is attached nowhere can't be
-/// copied (open_tree(2), `EINVAL`), but for our own view, which we hold: since Linux 6.15 a detached mount can be.
-fn is_out_of_reach(own: &OwnedFd, view: &View) -> Result<bool> {
+/// be writable during the next upgrade, while a container still holds the file. So it counts only where this program was
+/// executed by a descriptor, as [`execute`] does. (open_tree(2) won't tell: since Linux 6.15 it copies what is attached
+/// nowhere, too.)
+fn is_out_of_reach(own: &OwnedFd) -> Result<bool> {
     let flags = fstatvfs(own).call(|| "fstatvfs(\"/proc/self/exe\")")?.flags();
     if !flags.contains(FsFlags::ST_RDONLY) {
         return Ok(is_sealed());
     }
-    if view.descriptor().is_some() {
-        return Ok(true);
-    }
-    let copy = mount_api::clone_tree(own.as_fd(), c"", Reach::One);
-    Ok(matches!(copy, Err(Errno::EINVAL)))
+    Ok(exec::was_executed_by_descriptor())
 }
 
 fn is_sealed() -> bool {

@@ -81,6 +81,11 @@ pub fn inheritable_copy(file: BorrowedFd<'_>, lowest: RawFd) -> nix::Result<Owne
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Whether this program was executed by a descriptor rather than by a path; only the kernel says so (`AT_EXECFN`).
+pub fn was_executed_by_descriptor() -> bool {
+    executed_path().is_some_and(|path| path.to_bytes().starts_with(b"/dev/fd/"))
+}
+
 /// The descriptor this program was executed from by [`execveat`], if it was one from `lowest` on and is still open; made
 /// close-on-exec. It can be taken once.
 pub fn take_executed_descriptor(lowest: RawFd) -> Option<OwnedFd> {
