@@ -3,11 +3,11 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-TARGET := $(shell uname -m)-unknown-linux-gnu
+TARGET ?= $(shell uname -m)-unknown-linux-gnu
 RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: build demo test check lab lab-shell install uninstall clean
+.PHONY: build demo test check bench lab lab-shell install uninstall clean
 
 build: ## The release: one static binary
 	cargo build --release --locked
@@ -25,6 +25,9 @@ check: ## Formatting and lints
 
 test: packages-of-test ## Everything: check, unit and behaviour tests, runtime-spec, integration in the lab
 	@scripts/test
+
+bench: ## etui beside crun, runc and the floor, as root: make bench ARGS="--runs 30 --write"
+	cargo bench --locked --bench runtimes -- $(ARGS)
 
 lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)

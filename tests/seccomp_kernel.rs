@@ -244,15 +244,23 @@ fn listener_decides_in_place_of_the_kernel() {
     assert_eq!(flags, libc::FD_CLOEXEC);
     let mut notification = MaybeUninit::<libc::seccomp_notif>::zeroed();
     // SAFETY: SECCOMP_IOCTL_NOTIF_RECV fills the zeroed structure.
-    let received =
-        unsafe { libc::ioctl(listener.as_raw_fd(), 0xc050_2100, notification.as_mut_ptr()) };
+    let received = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            listener.as_raw_fd(),
+            0xc050_2100_u64,
+            notification.as_mut_ptr(),
+        )
+    };
     assert_eq!(received, 0, "{}", io::Error::last_os_error());
     // SAFETY: filled, and valid even as zeroes.
     let notification = unsafe { notification.assume_init() };
     assert_eq!(c_long::from(notification.data.nr), HARMLESS.1);
     let answer = libc::seccomp_notif_resp { id: notification.id, val: 4711, error: 0, flags: 0 };
     // SAFETY: SECCOMP_IOCTL_NOTIF_SEND reads the structure.
-    let sent = unsafe { libc::ioctl(listener.as_raw_fd(), 0xc018_2101, &raw const answer) };
+    let sent = unsafe {
+        libc::syscall(libc::SYS_ioctl, listener.as_raw_fd(), 0xc018_2101_u64, &raw const answer)
+    };
     assert_eq!(sent, 0, "{}", io::Error::last_os_error());
     assert_eq!(thread.join().unwrap(), 4711);
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::NixPath;
+use nix::libc;
 use serde_json::{Value, json};
 
 use crate::support::Container;
@@ -102,7 +103,7 @@ fn a_mount_point_that_is_swapped_for_a_link_stays_inside() {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 let (one, other) = (volume.join("swapped"), volume.join("link"));
-                renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE).unwrap();
+                exchange(&one, &other);
             }
         });
         for _ in 0..10 {
@@ -202,4 +203,16 @@ fn a_working_directory_behind_a_link_is_made_inside() {
     link_instead(&container, "link", &outside);
     container.run();
     assert_untouched(&outside);
+}
+
+/// Two names change places at once (renameat2(2), `RENAME_EXCHANGE`), by the number of the call: not every C library has it.
+fn exchange(one: &Path, other: &Path) {
+    const EXCHANGE: libc::c_uint = 1 << 1;
+    let call = |one: &std::ffi::CStr, other: &std::ffi::CStr| {
+        let (one, other, here) = (one.as_ptr(), other.as_ptr(), libc::AT_FDCWD);
+        // SAFETY: both paths are C strings that outlive the call.
+        unsafe { libc::syscall(libc::SYS_renameat2, here, one, here, other, EXCHANGE) }
+    };
+    let answer = one.with_nix_path(|one| other.with_nix_path(|other| call(one, other)));
+    assert_eq!(answer, Ok(Ok(0)), "{}", std::io::Error::last_os_error());
 }
