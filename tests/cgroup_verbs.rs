@@ -8,6 +8,7 @@ use etui::error::Kind;
 use etui::host::Host;
 use etui::kernel::cgroup::{Directory, Limits, Path, cgroupfs, processes, removal};
 use etui::kernel::process::Process;
+use etui::lifecycle::delete::{self, Force};
 use etui::lifecycle::events::EventKind;
 use etui::lifecycle::{CgroupManager, Global, Rootless, events, pause, ps, update};
 use etui::record::store::Store;
@@ -148,4 +149,27 @@ fn tells_its_numbers_until_it_ends() {
     assert_eq!(ended.to_string(), format!("container with id {id} is not running"));
     let never = events::follow(&global, &id, Duration::ZERO, &mut |_| Ok(())).unwrap_err();
     assert_eq!(never.kind(), Kind::Refused);
+}
+
+/// What a `create` leaves that was killed before it saw that the cgroup is in use by somebody else.
+#[test]
+fn a_cgroup_that_is_not_known_to_be_the_containers_keeps_its_processes() {
+    let mut container = Container::new("stranger");
+    let store = Store::new(&container.global.root);
+    let mut record = store.load(&container.id).unwrap();
+    (record.stage, record.init_pid) = (Stage::Provisional, 0);
+    store.update(&record).unwrap();
+
+    delete::delete(&container.global, &container.id, Force::Yes).unwrap();
+    assert!(container.init.try_wait().unwrap().is_none(), "a stranger was killed");
+    assert!(container.cgroup.exists());
+    assert_eq!(store.load(&container.id).unwrap_err().kind(), Kind::NoSuchContainer);
+}
+
+#[test]
+fn a_cgroup_of_the_containers_own_loses_them() {
+    let mut container = Container::new("own");
+    delete::delete(&container.global, &container.id, Force::Yes).unwrap();
+    assert!(container.init.wait().unwrap().code().is_none(), "it was not killed");
+    assert!(!container.cgroup.exists());
 }

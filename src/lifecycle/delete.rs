@@ -18,6 +18,9 @@ use crate::warning::warn;
 /// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a process whose parent was killed while it made it may take to notice and end.
+const ENDS_BY_ITSELF: Duration = Duration::from_secs(2);
+
 /// How long a systemd that we can't reach may take to see that a cgroup is empty.
 const SYSTEMD_SEES_BY_THEN: Duration = Duration::from_secs(1);
 
@@ -72,10 +75,13 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
 pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;
     if let Some(path) = record.cgroup_path() {
-        empty_cgroup(path)
-            .and_then(|()| stop_unit(record, path))
-            .and_then(|()| removal::remove(path, PATIENCE))
-            .context("remove the cgroup")?;
+        match record.init() {
+            Some(_) => empty_cgroup(path)
+                .and_then(|()| stop_unit(record, path))
+                .and_then(|()| removal::remove(path, PATIENCE)),
+            None => stop_unit(record, path).map(|()| remove_unproven(path)),
+        }
+        .context("remove the cgroup")?;
     }
     rdt::remove(record)?;
     store.remove(&record.id)?;
@@ -120,6 +126,15 @@ fn wait_until_gone(cgroup: &Path) {
     let deadline = Instant::now() + SYSTEMD_SEES_BY_THEN;
     while cgroup.exists() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A record without a process was left by a `create` that was killed before it wrote one down, perhaps before it saw that
+/// the cgroup is in use: what lives there may be another's, and is not ours to kill. A process of ours ends by itself, for
+/// its parent is gone.
+fn remove_unproven(path: &Path) {
+    if let Err(error) = removal::remove(path, ENDS_BY_ITSELF) {
+        warn(format!("{} is left, for it may not be the container's: {error}", path.display()));
     }
 }
 
