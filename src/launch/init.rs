@@ -193,7 +193,7 @@ pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
 
 /// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.
 fn raise_loopback(plan: &Plan) -> Result<()> {
-    let ours = !network::is_made_by_parent(&plan.namespaces);
+    let ours = !network::is_made_by_parent(plan);
     match plan.namespaces.creates(Namespace::Network) && ours {
         true => net_devices::bring_up_loopback(),
         false => Ok(()),
@@ -207,7 +207,7 @@ fn attach_mounts(
     prepared: Vec<Prepared>,
     channel: &Channel,
 ) -> Result<()> {
-    let mut awaited = network::Awaited::after_birth(&plan.namespaces);
+    let mut awaited = network::Awaited::after_birth(plan);
     let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
         if mounts::depends_on_network(mount) {

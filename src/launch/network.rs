@@ -1,20 +1,22 @@
 //! The network namespace, made by the parent while init makes its mounts. Making one takes the kernel longer than all
 //! the rest of the clone; so it is taken out of the clone where both sides have a processor.
 //!
-//! Not with a user namespace: the network must be owned by that one, in which only init is.
+//! Not with a user namespace: the network must be owned by that one, in which only init is. And not by whoever is in a
+//! user namespace already: it might not be allowed back into the network it came from.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::channel::Channel;
 use super::messages::ToInit;
 use crate::error::{Context, Result};
-use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::net_devices;
 use crate::kernel::procfs::Procfs;
+use crate::plan::{NetworkMaker, Plan};
 
 /// Whether the parent makes it.
-pub(super) fn is_made_by_parent(namespaces: &Namespaces) -> bool {
-    namespaces.creates(Namespace::Network) && !namespaces.separates(Namespace::User)
+pub(super) fn is_made_by_parent(plan: &Plan) -> bool {
+    plan.network_maker == NetworkMaker::Parent
 }
 
 /// Makes it, its loopback interface up. The caller is in it meanwhile, and back again afterwards.
@@ -41,8 +43,8 @@ pub(super) enum Awaited {
 
 impl Awaited {
     /// What init waits for after its birth.
-    pub(super) fn after_birth(namespaces: &Namespaces) -> Awaited {
-        if is_made_by_parent(namespaces) { Awaited::Network } else { Awaited::Nothing }
+    pub(super) fn after_birth(plan: &Plan) -> Awaited {
+        if is_made_by_parent(plan) { Awaited::Network } else { Awaited::Nothing }
     }
 
     /// Waits for it, once, and enters it.

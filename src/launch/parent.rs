@@ -53,7 +53,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     if !init::makes_ipc_namespace(&plan.namespaces) {
         flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
     }
-    if !network::is_made_by_parent(&plan.namespaces) {
+    if !network::is_made_by_parent(plan) {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
@@ -89,7 +89,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
-    if network::is_made_by_parent(&plan.namespaces) {
+    if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;
         newborn.say(&ToInit::Network(network))?;

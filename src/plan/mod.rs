@@ -78,6 +78,8 @@ pub struct Plan {
     pub keyring: Option<Searchers>,
     /// Namespaces to create and to join.
     pub namespaces: Namespaces,
+    /// Who makes a new network namespace.
+    pub network_maker: NetworkMaker,
     /// The user namespace's map of user ids.
     pub uid_map: Vec<IdMap>,
     /// The user namespace's map of group ids.
@@ -122,6 +124,15 @@ pub struct Plan {
     pub limits: cgroup::Limits,
     /// Which devices its processes may use.
     pub device_filter: cgroup::DeviceFilter,
+}
+
+/// Who makes a new network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkMaker {
+    /// The parent, while init makes its mounts.
+    Parent,
+    /// Init, or nobody.
+    Init,
 }
 
 /// The nodes of /dev.
@@ -199,6 +210,7 @@ impl Plan {
             device_filter: resources::device_filter(&linux, host)?,
             unit,
             cgroup,
+            network_maker: network_maker(&namespaces, host),
             cgroup_owner: (!host.is_rootless())
                 .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
                 .flatten(),
@@ -260,5 +272,14 @@ pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
         Session::Inherited => None,
         Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
         Session::New => Some(Searchers::User),
+    }
+}
+
+/// The parent only where it is sure to find back into the network it came from.
+fn network_maker(namespaces: &Namespaces, host: &Host) -> NetworkMaker {
+    let separate = namespaces.separates(Namespace::User) || host.is_rootless();
+    match namespaces.creates(Namespace::Network) && !separate {
+        true => NetworkMaker::Parent,
+        false => NetworkMaker::Init,
     }
 }
