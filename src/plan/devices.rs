@@ -7,8 +7,9 @@ use crate::error::{Context, Error, Result};
 use crate::kernel::devices::{Node, NodeKind};
 use crate::spec::linux::Device;
 
-/// The nodes every container is supplied with; `/dev/console` and `/dev/ptmx` come with the terminal.
-const DEFAULT: &[(&str, u64, u64)] = &[
+/// The nodes every container is supplied with, and may use whatever its device rules say: path, major and minor number of
+/// a character device. `/dev/console` and `/dev/ptmx` come with the terminal.
+pub(super) const DEFAULT: &[(&str, u32, u32)] = &[
     ("/dev/null", 1, 3),
     ("/dev/random", 1, 8),
     ("/dev/full", 1, 7),
@@ -27,7 +28,7 @@ pub fn plan(devices: &[Device]) -> Result<Vec<Node>> {
     }
     for (path, major, minor) in DEFAULT {
         if !nodes.iter().any(|node| node.path == Path::new(path)) {
-            let kind = NodeKind::Character(*major, *minor);
+            let kind = NodeKind::Character((*major).into(), (*minor).into());
             nodes.push(Node { path: PathBuf::from(path), kind, mode: 0o666, uid: 0, gid: 0 });
         }
     }

@@ -50,21 +50,11 @@ fn the_cgroup_tree_is_not_writable() {
         let namespaces = container.config["linux"]["namespaces"].as_array_mut().unwrap();
         namespaces.retain(|namespace| namespace["type"] != "cgroup");
         if with_user_namespace {
-            give_user_namespace(&mut container);
+            container.give_user_namespace();
         }
         let outcome = container.run();
         assert!(!outcome.lines().iter().any(|line| line.ends_with("/made")), "{outcome:#?}");
     }
-}
-
-fn give_user_namespace(container: &mut Container) {
-    use std::os::unix::fs::{PermissionsExt, chown};
-    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
-    container.set("/linux/namespaces/-", json!({ "type": "user" }));
-    container.set("/linux/uidMappings", map.clone());
-    container.set("/linux/gidMappings", map);
-    fs::set_permissions(container.dir(), fs::Permissions::from_mode(0o755)).unwrap();
-    chown(container.rootfs(), Some(100_000), Some(100_000)).unwrap();
 }
 
 /// Prints the canary of the host when the working directory leads out of the container.

@@ -63,7 +63,7 @@ fn a_user_namespace_has_the_default_nodes() {
     let mut container = Container::sh(
         "cd /dev; for n in null zero full random urandom tty; do stat -c '%n %t:%T' $n; done; echo x >null",
     );
-    super::namespaces::give_user_namespace(&mut container);
+    container.give_user_namespace();
     let expected = ["null 1:3", "zero 1:5", "full 1:7", "random 1:8", "urandom 1:9", "tty 5:0"];
     assert_eq!(container.run().ok().lines(), expected);
 }

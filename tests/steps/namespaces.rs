@@ -1,7 +1,7 @@
 //! Namespaces: new, the host's, joined by path; identity maps, time offsets, host names, the network.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
@@ -11,17 +11,6 @@ use crate::support::{Container, Kind, kind, only_on, skip};
 
 const SCRIPT: &str =
     "for n in cgroup ipc mnt net pid uts time user; do readlink /proc/self/ns/$n; done";
-
-/// The same container in a user namespace whose ids start at 100000 of the host.
-pub fn give_user_namespace(container: &mut Container) {
-    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
-    container.set("/linux/namespaces/-", json!({ "type": "user" }));
-    container.set("/linux/uidMappings", map.clone());
-    container.set("/linux/gidMappings", map);
-    // The mapped root must be able to walk to its root file system.
-    fs::set_permissions(container.dir(), fs::Permissions::from_mode(0o755)).unwrap();
-    chown(container.rootfs(), Some(100_000), Some(100_000)).unwrap();
-}
 
 fn of_host(kind: &str) -> String {
     fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap().to_str().unwrap().to_owned()
@@ -83,7 +72,7 @@ fn joins_namespaces_by_path() {
 #[test]
 fn joins_a_user_namespace_by_path() {
     let mut first = Container::sleeping();
-    give_user_namespace(&mut first);
+    first.give_user_namespace();
     first.up();
     let mut second = Container::sh("cat /proc/self/uid_map; readlink /proc/self/ns/user");
     fs::set_permissions(second.dir(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -100,7 +89,7 @@ fn ids_are_mapped() {
     let mut container =
         Container::sh("cat /proc/self/uid_map /proc/self/gid_map; id -u; : >/tmp/new")
             .with("/process/user/uid", 7);
-    give_user_namespace(&mut container);
+    container.give_user_namespace();
     fs::set_permissions(container.rootfs().join("tmp"), fs::Permissions::from_mode(0o777)).unwrap();
     let outcome = container.run().ok();
     let words: Vec<_> = outcome.stdout.split_whitespace().collect();
@@ -114,7 +103,7 @@ fn a_user_namespace_has_every_mount() {
     let mut container = Container::sh(
         "awk '{ print $2, $3 }' /proc/mounts; echo x >/dev/shm/new; ls /proc/self/fd",
     );
-    give_user_namespace(&mut container);
+    container.give_user_namespace();
     let outcome = container.run().ok();
     for expected in
         ["/proc proc", "/dev tmpfs", "/dev/pts devpts", "/dev/mqueue mqueue", "/sys sysfs"]
@@ -126,7 +115,7 @@ fn a_user_namespace_has_every_mount() {
 #[test]
 fn an_exec_enters_the_user_namespace() {
     let mut container = Container::sleeping();
-    give_user_namespace(&mut container);
+    container.give_user_namespace();
     container.up();
     let outcome =
         container.exec_sh(&["--user", "3:4"], "id -u; id -g; cat /proc/self/uid_map").ok();

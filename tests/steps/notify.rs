@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use crate::namespaces::give_user_namespace;
 use crate::support::{Container, Kind, only_on, wait_for};
 
 /// A service manager's end; a message's descriptors are closed as it is read, which is the answer to a barrier.
@@ -92,7 +91,7 @@ fn run_detached_waits_too_and_a_user_namespace_is_no_obstacle() {
         return;
     }
     let mut container = Container::sleeping();
-    give_user_namespace(&mut container);
+    container.give_user_namespace();
     std::os::unix::fs::chown(container.rootfs().join("run"), Some(100_000), None).unwrap();
     let manager = manager(&container);
     let bundle = container.bundle();

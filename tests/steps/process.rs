@@ -300,7 +300,7 @@ fn enters_a_directory_that_only_the_runtime_may_enter() {
 fn enters_a_directory_that_only_its_user_may_enter() {
     // Root of a user namespace has no power over a file whose group is not mapped there; its owner has.
     let mut container = Container::sh("pwd").with("/process/cwd", "/var/private");
-    super::namespaces::give_user_namespace(&mut container);
+    container.give_user_namespace();
     container.set("/process/user", json!({ "uid": 1000, "gid": 1000 }));
     let private = container.rootfs().join("var/private");
     fs::create_dir(&private).unwrap();

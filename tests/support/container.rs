@@ -1,6 +1,7 @@
 //! One container of one test: its bundle, its id, the verbs, and the check that nothing is left of it.
 
 use std::cell::Cell;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +27,17 @@ pub struct Container {
 }
 
 impl Container {
+    /// Puts it in a user namespace whose ids start at 100000 of the host.
+    pub fn give_user_namespace(&mut self) {
+        let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65_536 }]);
+        self.set("/linux/namespaces/-", json!({ "type": "user" }));
+        self.set("/linux/uidMappings", map.clone());
+        self.set("/linux/gidMappings", map);
+        // The mapped root must be able to walk to its root file system.
+        fs::set_permissions(self.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+        chown(self.rootfs(), Some(100_000), Some(100_000)).unwrap();
+    }
+
     /// A container whose process is `true`.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);

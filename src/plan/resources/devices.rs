@@ -7,19 +7,9 @@ use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
 use crate::kernel::cgroup::devices::{DeviceFilter, WithoutRights};
+use crate::plan::devices as nodes;
 use crate::spec::Linux;
 use crate::spec::resources::DeviceRule as Asked;
-
-/// The default devices (config-linux.md, "Default Devices") with their nodes: a container without them is none. A node of
-/// the configuration at the same path takes the place of the rule too.
-const DEFAULT_NODES: &[(&str, u32, u32)] = &[
-    ("/dev/null", 1, 3),
-    ("/dev/random", 1, 8),
-    ("/dev/full", 1, 7),
-    ("/dev/tty", 5, 0),
-    ("/dev/zero", 1, 5),
-    ("/dev/urandom", 1, 9),
-];
 
 /// Those without a node in every container: pseudo-terminals of devpts, its multiplexer, tun interfaces.
 const DEFAULT_DEVICES: &[(u32, Option<u32>)] = &[(136, None), (5, Some(2)), (10, Some(200))];
@@ -74,7 +64,8 @@ fn default_rules(linux: &Linux) -> Vec<DeviceRule> {
     let configured = |path: &str| linux.devices.iter().any(|device| device.path == Path::new(path));
     let mknod = [DeviceKind::Character, DeviceKind::Block]
         .map(|kind| allow(Devices::Named { kind, major: None, minor: None }, Access::MKNOD));
-    let nodes = DEFAULT_NODES
+    // A container without them is none. A node of the configuration at the same path takes the place of the rule too.
+    let nodes = nodes::DEFAULT
         .iter()
         .filter(|(path, ..)| !configured(path))
         .map(|(_, major, minor)| allow(character(*major, Some(*minor)), Access::ALL));
