@@ -25,6 +25,7 @@ use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, s
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::sys::uts;
+use crate::timeline;
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
@@ -83,22 +84,31 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     process::forbid_inspection()?;
     lead_session(plan)?;
     credentials::clear_umask();
+    timeline::done("session, keyring");
     enter_namespaces(plan, &joins)?;
     raise_loopback(plan)?;
+    timeline::done("enter namespaces");
 
     let mut tree = rootfs::attach(&plan.rootfs, root)?;
+    timeline::done("attach the root");
     attach_mounts(plan, &mut tree, mounts, channel)?;
+    timeline::done("mount");
     fill_dev(plan, &tree, devices)?;
     make_cwd(plan, &tree)?;
+    timeline::done("fill /dev");
 
     let filter = payload::receive_filter(channel)?;
+    timeline::done("wait for the filter");
     run_hooks_before_pivot(plan, channel, &tree)?;
+    timeline::done("hooks");
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
     masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
         .context("linux.maskedPaths")?;
+    timeline::done("read-only and masked paths");
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
+    timeline::done("enter the root");
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
     drop(console_socket);
@@ -116,6 +126,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     ours.extend(gate.descriptors());
     ours.extend(own_binary.as_ref().and_then(View::descriptor));
     payload::close_descriptors(preserve_fds, &ours)?;
+    timeline::done("names, labels, attributes");
 
     let program = payload::become_process(&plan.process, filter, procfs, channel)?;
     Ok(Ready { program, gate, own_binary })
@@ -128,6 +139,7 @@ fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
     drop(own_binary);
     let passed =
         said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
+    timeline::done("wait for start");
     let Ok(mut reporter) = passed else { return 1 };
     let error = match run_start_container_hooks(plan) {
         Ok(()) => program.execute(),

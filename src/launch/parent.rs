@@ -21,6 +21,7 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
 use crate::plan::Plan;
 use crate::spec::state::Status;
+use crate::timeline;
 
 /// Namespaces the clone makes by itself. The others have to wait: see `init`.
 const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
@@ -57,10 +58,12 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
+    timeline::done("prepare the clone");
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
     let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let joins = joins.into_iter().filter(|(kind, _)| !joined_beforehand(*kind)).collect();
             let inheritance = Inheritance {
@@ -78,6 +81,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         }
         Birth::Parent { pid, pidfd } => (pid, pidfd),
     };
+    timeline::done("clone");
     drop(theirs);
     drop(own_binary);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts);
@@ -89,6 +93,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    timeline::done("maps, oom score");
     if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;
@@ -96,6 +101,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     } else if !plan.net_devices.is_empty() {
         move_net_devices(plan, &procfs, open_network(plan, &procfs, pid)?.as_fd())?;
     }
+    timeline::done("network");
     Ok(newborn)
 }
 

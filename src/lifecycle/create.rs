@@ -26,6 +26,7 @@ use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::OCI_VERSION;
+use crate::timeline;
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,8 +97,10 @@ pub(super) fn make<'a>(
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
     let bundle = Bundle::open(&options.bundle)?;
+    timeline::done("read config.json");
     let host = Host::probe()?;
     let systemd = container_cgroup::systemd(global, &host)?;
+    timeline::done("probe the host");
     let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     plan.process.env.extend(sockets.environment);
@@ -109,13 +112,16 @@ pub(super) fn make<'a>(
     let passed_on = options.preserve_fds + sockets.count;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
+    timeline::done("plan and refuse");
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = store.reserve(&record)?;
     if notify.is_some() {
         notify_socket::make_directory(reservation.directory())?;
     }
+    timeline::done("reserve the id");
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
         Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
@@ -138,14 +144,19 @@ pub(super) fn make<'a>(
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
+    timeline::done("compile the filter");
     remember(&mut record, &init)?;
     reservation.update(&record)?;
+    timeline::done("record the process");
     cgroup::limits::apply(home.directory(), &plan.limits)?;
+    timeline::done("write limits");
     cgroup::devices::attach(home.directory(), &plan.device_filter)?;
+    timeline::done("attach the device filter");
     if let Some(owner) = plan.cgroup_owner {
         home.directory().delegate(owner)?;
     }
     init.attend(&parent::care(&plan, &init), home.directory())?;
+    timeline::done("wait for Ready");
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -155,6 +166,7 @@ pub(super) fn make<'a>(
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);
+    timeline::done("commit the record");
     Ok(Made { init, cgroup, record })
 }
 

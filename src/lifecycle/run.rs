@@ -10,6 +10,7 @@ use crate::kernel::process;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
 use crate::record::store::Store;
+use crate::timeline;
 
 /// What `run` is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +80,7 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     drop(own_binary);
     let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(pid, &process, company)?;
+    timeline::done("wait for the end");
     if options.afterwards == Afterwards::Delete {
         delete_if_there(global, &options.create.id)?;
     }
@@ -104,6 +106,7 @@ fn start(
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
         made.init.start(&made.cgroup)?;
+        timeline::done("wait for execve");
         hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)
     };

@@ -16,6 +16,7 @@ pub mod prctl;
 pub mod prlimit;
 pub mod sched;
 pub mod seccomp;
+pub mod shared;
 pub mod signals;
 pub mod socket;
 pub mod statx;

@@ -5,6 +5,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("sys", 0),
     ("error", 0),
     ("warning", 0),
+    ("timeline", 0),
     ("kernel", 1),
     ("hooks", 1),
     ("spec", 2),
@@ -25,6 +26,8 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("main", "cli", "main turns cli's result into an exit code"),
     ("plan", "spec", "a plan is made from what was asked"),
     ("plan", "host", "and from what this machine can do"),
+    ("timeline", "error", "a file that can't be written is told"),
+    ("timeline", "sys", "two processes note their steps in memory they share"),
     (
         "kernel::*",
         "kernel::procfs",
