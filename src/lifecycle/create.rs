@@ -115,6 +115,7 @@ pub(super) fn make<'a>(
     if notify.is_some() {
         notify_socket::make_directory(reservation.directory())?;
     }
+    let hook_outputs = plan.hooks.outputs.open()?;
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
@@ -129,6 +130,7 @@ pub(super) fn make<'a>(
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
             own_binary,
+            hook_outputs: &hook_outputs,
             interrupts,
         },
     )?;
@@ -145,7 +147,7 @@ pub(super) fn make<'a>(
     if let Some(owner) = plan.cgroup_owner {
         home.directory().delegate(owner)?;
     }
-    init.attend(&parent::care(&plan, &init), home.directory())?;
+    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;

@@ -153,8 +153,10 @@ fn hear(
 fn run_hooks(plan: &Plan, pid: i32) -> Result<()> {
     let state = plan.state(Status::Creating, pid);
     let state = serde_json::to_vec(&state).map_err(|error| Error::new(error.to_string()))?;
-    hooks::run_all("prestart", &plan.hooks.prestart, &state)?;
-    hooks::run_all("createRuntime", &plan.hooks.create_runtime, &state)
+    let outputs = plan.hooks.outputs.open()?;
+    let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt: None };
+    hooks::run_all_in("prestart", &plan.hooks.prestart, &state, circumstances)?;
+    hooks::run_all_in("createRuntime", &plan.hooks.create_runtime, &state, circumstances)
 }
 
 /// criu wants the root to be a mount: it is one in a mount namespace of our own, and nothing is left of it afterwards. The
