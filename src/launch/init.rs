@@ -14,7 +14,7 @@ use super::network;
 use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Error, Result};
-use crate::hooks;
+use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
@@ -23,13 +23,13 @@ use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
-use crate::spec::state::Status;
+use crate::spec::state::{State, Status};
 use crate::sys::uts;
 use crate::timeline;
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
-pub struct Inheritance {
+pub struct Inheritance<'a> {
     /// The host's procfs, verified.
     pub procfs: Procfs,
     /// Where it waits for `start`.
@@ -48,12 +48,14 @@ pub struct Inheritance {
     pub preserve_fds: u32,
     /// What our binary is executed from, where init is to let go of it.
     pub own_binary: Option<View>,
+    /// Where the outputs of hooks go.
+    pub hook_outputs: &'a Outputs,
 }
 
 /// Lives init's life; returns only a failure's exit code.
 pub fn live(
     plan: &Plan,
-    inheritance: Inheritance,
+    inheritance: Inheritance<'_>,
     birthplace: Birthplace,
     channel: Channel,
 ) -> i32 {
@@ -69,15 +71,16 @@ pub fn live(
 }
 
 /// What is left to do when all that can fail has been done.
-struct Ready {
+struct Ready<'a> {
     program: Program,
     gate: Gate,
     own_binary: Option<View>,
+    hook_outputs: &'a Outputs,
 }
 
-fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<Ready> {
+fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
     let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
-    let Inheritance { console_socket, preserve_fds, own_binary, .. } = inheritance;
+    let Inheritance { console_socket, preserve_fds, own_binary, hook_outputs, .. } = inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
@@ -99,7 +102,7 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
 
     let filter = payload::receive_filter(channel)?;
     timeline::done("wait for the filter");
-    run_hooks_before_pivot(plan, channel, &tree)?;
+    run_hooks_before_pivot(plan, channel, &tree, hook_outputs)?;
     timeline::done("hooks");
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
@@ -125,15 +128,16 @@ fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
     ours.extend(own_binary.as_ref().and_then(View::descriptor));
+    ours.extend(hook_outputs.descriptors());
     payload::close_descriptors(preserve_fds, &ours)?;
     timeline::done("names, labels, attributes");
 
     let program = payload::become_process(&plan.process, filter, procfs, channel)?;
-    Ok(Ready { program, gate, own_binary })
+    Ok(Ready { program, gate, own_binary, hook_outputs })
 }
 
-fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
-    let Ready { program, gate, own_binary } = ready;
+fn to_execve(plan: &Plan, ready: Ready<'_>, channel: Channel) -> i32 {
+    let Ready { program, gate, own_binary, hook_outputs } = ready;
     let said = ToParent::Ready.send(&channel);
     // The parent is busy with the record now, and `start` still to come.
     drop(own_binary);
@@ -141,7 +145,7 @@ fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
         said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
     timeline::done("wait for start");
     let Ok(mut reporter) = passed else { return 1 };
-    let error = match run_start_container_hooks(plan) {
+    let error = match run_start_container_hooks(plan, hook_outputs) {
         Ok(()) => program.execute(),
         Err(error) => error,
     };
@@ -252,7 +256,12 @@ fn make_cwd(plan: &Plan, tree: &Tree) -> Result<()> {
 
 /// The namespaces are there and the root is not entered: prestart and createRuntime run outside, then createContainer
 /// inside, each seeing the process id its side knows.
-fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result<()> {
+fn run_hooks_before_pivot(
+    plan: &Plan,
+    channel: &Channel,
+    tree: &Tree,
+    outputs: &Outputs,
+) -> Result<()> {
     if plan.hooks.run_outside_before_pivot() {
         ToParent::RunHooks.send(channel)?;
         ToInit::HooksRan.wait(channel)?;
@@ -262,11 +271,11 @@ fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result
     }
     nix::unistd::fchdir(tree.root()).call(|| "fchdir(root)")?;
     let state = plan.state(Status::Creating, getpid().as_raw());
-    run_hooks("createContainer", &plan.hooks.create_container, &state)
+    run_hooks("createContainer", &plan.hooks.create_container, &state, outputs)
 }
 
 /// In the container, as its user, with its environment where a hook has none of its own.
-fn run_start_container_hooks(plan: &Plan) -> Result<()> {
+fn run_start_container_hooks(plan: &Plan, outputs: &Outputs) -> Result<()> {
     if plan.hooks.start_container.is_empty() {
         return Ok(());
     }
@@ -275,12 +284,13 @@ fn run_start_container_hooks(plan: &Plan) -> Result<()> {
     for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
         hook.env.clone_from(&plan.process.env);
     }
-    run_hooks("startContainer", &hooks, &state)
+    run_hooks("startContainer", &hooks, &state, outputs)
 }
 
-fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::State) -> Result<()> {
+fn run_hooks(point: &str, hooks: &[Hook], state: &State, outputs: &Outputs) -> Result<()> {
     let state = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
-    hooks::run_all(point, hooks, &state)
+    let circumstances = hooks::Circumstances { outputs: Some(outputs), interrupt: None };
+    hooks::run_all_in(point, hooks, &state, circumstances)
 }
 
 /// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.

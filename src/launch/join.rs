@@ -62,6 +62,7 @@ impl Join {
         Care {
             prestart: &[],
             create_runtime: &[],
+            hook_outputs: None,
             listener: self.listener.as_ref(),
             state,
             rlimits: &self.process.rlimits,

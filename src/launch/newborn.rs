@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use super::{death, listener};
 use crate::error::{Context, Error, Result};
-use crate::hooks::{self, Hook};
+use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
 use crate::kernel::process::{Pidfd, Waited};
@@ -42,6 +42,8 @@ pub struct Care<'a> {
     pub prestart: &'a [Hook],
     /// then these.
     pub create_runtime: &'a [Hook],
+    /// Where their outputs go.
+    pub hook_outputs: Option<&'a Outputs>,
     /// Who answers for its system call filter.
     pub listener: Option<&'a Listener>,
     /// What hooks and the listener are told of the container.
@@ -122,8 +124,9 @@ impl<'a> Newborn<'a> {
             news: self.interrupts.as_fd(),
             reason: &|| self.interrupts.check_interrupted(),
         });
-        hooks::run_all_unless("prestart", care.prestart, &state, interrupt)?;
-        hooks::run_all_unless("createRuntime", care.create_runtime, &state, interrupt)?;
+        let circumstances = hooks::Circumstances { interrupt, outputs: care.hook_outputs };
+        hooks::run_all_in("prestart", care.prestart, &state, circumstances)?;
+        hooks::run_all_in("createRuntime", care.create_runtime, &state, circumstances)?;
         self.say(&ToInit::HooksRan)
     }
 

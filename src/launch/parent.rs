@@ -12,6 +12,7 @@ use super::network;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
+use crate::hooks::Outputs;
 use crate::kernel::cgroup::Home;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
@@ -39,13 +40,16 @@ pub struct Cradle<'c, 'h, 'a> {
     pub preserve_fds: u32,
     /// What our binary is executed from, where init is to let go of it last: it waits when we are gone.
     pub own_binary: Option<View>,
+    /// Where the outputs of hooks go.
+    pub hook_outputs: &'c Outputs,
     /// Signals that end the making of the container.
     pub interrupts: &'a Signals,
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, preserve_fds, own_binary, interrupts } = cradle;
+    let Cradle { home, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
+    let Cradle { hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
@@ -76,6 +80,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 console_socket,
                 preserve_fds,
                 own_binary,
+                hook_outputs,
             };
             std::process::exit(init::live(plan, inheritance, birthplace, theirs));
         }
@@ -158,10 +163,11 @@ fn may_mount() -> Result<bool> {
 }
 
 /// What init may need of us until it is ready.
-pub fn care<'plan>(plan: &'plan Plan, newborn: &Newborn<'_>) -> Care<'plan> {
+pub fn care<'a>(plan: &'a Plan, hook_outputs: &'a Outputs, newborn: &Newborn<'_>) -> Care<'a> {
     Care {
         prestart: &plan.hooks.prestart,
         create_runtime: &plan.hooks.create_runtime,
+        hook_outputs: Some(hook_outputs),
         listener: plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref()),
         state: plan.state(Status::Creating, newborn.pid()),
         rlimits: &plan.process.rlimits,

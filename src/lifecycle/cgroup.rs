@@ -9,7 +9,7 @@ use super::{CgroupManager, Global};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::systemd::{Keeper, NewUnit, Order, Realm, Systemd};
-use crate::kernel::cgroup::{Directory, Home, cgroupfs};
+use crate::kernel::cgroup::{Directory, Home, cgroupfs, devices, limits};
 use crate::plan::Plan;
 use crate::record::Record;
 
@@ -47,6 +47,16 @@ pub(super) fn home<'p>(plan: &'p Plan, host: &Host, systemd: Option<Systemd>) ->
             NewUnit::plan(systemd, order, plan.cgroup.directory(mount)).map(Home::Unit)
         }
         _ => cgroupfs::create(mount, &plan.cgroup, &host.controllers, limits).map(Home::Ready),
+    }
+}
+
+/// Gives the cgroup what the plan asks for: its limits, its device filter, its owner.
+pub(super) fn furnish(directory: &Directory, plan: &Plan) -> Result<()> {
+    limits::apply(directory, &plan.limits)?;
+    devices::attach(directory, &plan.device_filter)?;
+    match plan.cgroup_owner {
+        Some(owner) => directory.delegate(owner),
+        None => Ok(()),
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) fn make<'a>(
     if notify.is_some() {
         notify_socket::make_directory(reservation.directory())?;
     }
+    let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
     timeline::done("make the cgroup");
@@ -135,6 +136,7 @@ pub(super) fn make<'a>(
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
             own_binary,
+            hook_outputs: &hook_outputs,
             interrupts,
         },
     )?;
@@ -148,14 +150,9 @@ pub(super) fn make<'a>(
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     timeline::done("record the process");
-    cgroup::limits::apply(home.directory(), &plan.limits)?;
-    timeline::done("write limits");
-    cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    timeline::done("attach the device filter");
-    if let Some(owner) = plan.cgroup_owner {
-        home.directory().delegate(owner)?;
-    }
-    init.attend(&parent::care(&plan, &init), home.directory())?;
+    container_cgroup::furnish(home.directory(), &plan)?;
+    timeline::done("limits and device filter");
+    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
     timeline::done("wait for Ready");
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;

@@ -11,11 +11,13 @@ use super::checkpoint::{Common, Images, common_options, descriptor};
 use super::create;
 use super::foreground::{self, Company};
 use super::run::{Afterwards, Orphans};
-use super::{Attachment, CgroupManager, Global, delete, pid_file, sockets};
+use super::{
+    Attachment, CgroupManager, Global, cgroup as container_cgroup, delete, pid_file, sockets,
+};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::host::Host;
-use crate::kernel::cgroup::{self, cgroupfs};
+use crate::kernel::cgroup::cgroupfs;
 use crate::kernel::criu::{self, Message, Notice, Task};
 use crate::kernel::mounts::What;
 use crate::kernel::namespaces::{self, Namespace};
@@ -97,11 +99,7 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
     let reservation = Store::new(&global.root).reserve(&record)?;
     let cgroup =
         cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
-    cgroup::limits::apply(cgroup.directory(), &plan.limits)?;
-    cgroup::devices::attach(cgroup.directory(), &plan.device_filter)?;
-    if let Some(owner) = plan.cgroup_owner {
-        cgroup.directory().delegate(owner)?;
-    }
+    container_cgroup::furnish(cgroup.directory(), &plan)?;
 
     let external = open_external_namespaces(&plan)?;
     let (opts, inherited) = restore_options(options, &plan, &images, &streams, &external)?;
@@ -153,8 +151,10 @@ fn hear(
 fn run_hooks(plan: &Plan, pid: i32) -> Result<()> {
     let state = plan.state(Status::Creating, pid);
     let state = serde_json::to_vec(&state).map_err(|error| Error::new(error.to_string()))?;
-    hooks::run_all("prestart", &plan.hooks.prestart, &state)?;
-    hooks::run_all("createRuntime", &plan.hooks.create_runtime, &state)
+    let outputs = plan.hooks.outputs.open()?;
+    let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt: None };
+    hooks::run_all_in("prestart", &plan.hooks.prestart, &state, circumstances)?;
+    hooks::run_all_in("createRuntime", &plan.hooks.create_runtime, &state, circumstances)
 }
 
 /// criu wants the root to be a mount: it is one in a mount namespace of our own, and nothing is left of it afterwards. The

@@ -203,7 +203,7 @@ impl Plan {
                 Some(profile) => seccomp::profile(profile)?,
                 None => None,
             },
-            hooks: hooks::plan(spec.hooks.as_ref())?,
+            hooks: hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?,
             net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
             rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
             limits: resources::limits(&resources, host)?,
