@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "steps/arrival.rs"]
+mod arrival;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]

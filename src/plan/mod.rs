@@ -170,18 +170,24 @@ impl Plan {
                 label: &linux.mount_label,
             },
         )?;
+        let hooks = hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?;
         let nodes = devices::plan(&linux.devices)?;
-        let making = if host.is_rootless() || namespaces.separates(Namespace::User) {
-            Making::Bind
-        } else {
-            Making::Node
-        };
+        let making = making(&namespaces, host);
         Ok(Plan {
             id: request.id.to_owned(),
             bundle: request.bundle.to_owned(),
             annotations: spec.annotations.clone(),
             keyring: keyring(request.keyring, &namespaces),
-            rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
+            rootfs: rootfs::plan(
+                spec,
+                &rootfs::Surroundings {
+                    bundle: request.bundle,
+                    switch: request.switch,
+                    namespaces: &namespaces,
+                    mounts: &mounts.all,
+                    hooks: &hooks,
+                },
+            )?,
             mounts: mounts.all,
             mount_label: (!linux.mount_label.is_empty()).then(|| linux.mount_label.clone()),
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
@@ -203,7 +209,7 @@ impl Plan {
                 Some(profile) => seccomp::profile(profile)?,
                 None => None,
             },
-            hooks: hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?,
+            hooks,
             net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
             rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
             limits: resources::limits(&resources, host)?,
@@ -272,6 +278,14 @@ pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
         Session::Inherited => None,
         Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
         Session::New => Some(Searchers::User),
+    }
+}
+
+/// Without rights over the host's user namespace mknod(2) is refused.
+fn making(namespaces: &Namespaces, host: &Host) -> Making {
+    match host.is_rootless() || namespaces.separates(Namespace::User) {
+        true => Making::Bind,
+        false => Making::Node,
     }
 }
 
