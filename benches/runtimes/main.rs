@@ -15,6 +15,7 @@
 //! ```
 
 mod bundles;
+mod calls;
 mod facts;
 mod figures;
 mod measure;
@@ -70,6 +71,7 @@ fn main() -> Result<()> {
     let mut report = report::Report::new(&rig);
     report.works = works::measure_all(&rig, options.rounds, options.runs)?;
     report.facts = facts::gather(&rig)?;
+    report.calls = calls::measure(&rig)?;
     report.phases = phases::measure(&rig, options.runs)?;
     if options.scale {
         report.scale = scale::measure(&rig)?;
