@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::Result;
+use crate::calls;
 use crate::facts::{Calls, Facts};
 use crate::figures::Figure;
 use crate::phases::Phase;
@@ -22,6 +23,8 @@ pub struct Report {
     pub works: Vec<Work>,
     /// Counts and sizes.
     pub facts: Vec<Facts>,
+    /// What calls cost under a filter.
+    pub calls: Vec<calls::Row>,
     /// Where etui's time goes.
     pub phases: Vec<Phase>,
     /// Times in large surroundings.
@@ -36,6 +39,7 @@ impl Report {
             names,
             works: Vec::new(),
             facts: Vec::new(),
+            calls: Vec::new(),
             phases: Vec::new(),
             scale: Vec::new(),
         }
@@ -47,6 +51,7 @@ impl Report {
         self.times(&mut text);
         self.verbs(&mut text);
         self.beside_the_floor(&mut text);
+        self.filtered_calls(&mut text);
         self.steps(&mut text);
         self.large(&mut text);
         text
@@ -112,6 +117,17 @@ impl Report {
         for name in OF_CONTAINERS {
             let [floor, etui] = [&floor, &etui].map(|calls| calls.get(*name).copied().unwrap_or(0));
             let _ = writeln!(text, "| {name} | {floor} | {etui} |");
+        }
+    }
+
+    fn filtered_calls(&self, text: &mut String) {
+        let names = self.names.join(" | ");
+        let _ = writeln!(text, "\n| ns a system call, Docker's profile | no filter | {names} |");
+        let _ = writeln!(text, "|---{}|", "|---:".repeat(self.names.len() + 1));
+        for (kind, nanoseconds) in &self.calls {
+            let cell = |it: &Option<f64>| it.map_or_else(|| "-".into(), |it| format!("{it:.0}"));
+            let cells: Vec<_> = nanoseconds.iter().map(cell).collect();
+            let _ = writeln!(text, "| {kind} | {} |", cells.join(" | "));
         }
     }
 
