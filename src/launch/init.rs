@@ -19,7 +19,7 @@ use crate::error::{Call, Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
-use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
@@ -198,21 +198,12 @@ fn enter_namespaces(
     for (namespace, fd) in others {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
-    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup]) | of_mounts;
-    if makes_ipc_namespace(&plan.namespaces) {
-        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
-    namespaces::create(last)?;
+    let ours = [Namespace::Ipc, Namespace::Uts, Namespace::Cgroup];
+    namespaces::create(plan.namespaces.flags_among(&ours) | of_mounts)?;
     for (namespace, fd) in mount {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     Ok(())
-}
-
-/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
-/// root, which nobody is at the clone.
-pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
-    namespaces.separates(Namespace::User)
 }
 
 /// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.

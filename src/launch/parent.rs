@@ -24,8 +24,8 @@ use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::timeline;
 
-/// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
+/// Namespaces the clone makes by itself. Init makes the others: some have to wait, the rest it makes while we go on.
+const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub struct Cradle<'c, 'h, 'a> {
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
-    /// What our binary is executed from, where init is to let go of it last: it waits when we are gone.
-    pub own_binary: Option<View>,
+    /// What our binary is executed from: init lets go of it where it waits when we are gone, otherwise we do.
+    pub own_binary: View,
     /// Where the outputs of hooks go.
     pub hook_outputs: &'c Outputs,
     /// Signals that end the making of the container.
@@ -54,10 +54,8 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
     let (ours, theirs) = Channel::pair()?;
+    let init_waits_alone = gate.outlives_parent();
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if !init::makes_ipc_namespace(&plan.namespaces) {
-        flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
     if !network::is_made_by_parent(plan) {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
@@ -79,7 +77,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 devices,
                 console_socket,
                 preserve_fds,
-                own_binary,
+                own_binary: init_waits_alone.then_some(own_binary),
                 hook_outputs,
             };
             std::process::exit(init::live(plan, inheritance, birthplace, theirs));
@@ -88,8 +86,8 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     };
     timeline::done("clone");
     drop(theirs);
-    drop(own_binary);
-    let newborn = Newborn::new(pid, pidfd, ours, interrupts);
+    let own_binary = (!init_waits_alone).then_some(own_binary);
+    let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;

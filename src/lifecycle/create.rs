@@ -59,13 +59,13 @@ pub fn create(global: &Global, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What a container waits for once it is made.
+/// What a container waits for once it is made, and the view that our binary is executed from.
 #[derive(Debug)]
 pub(super) enum Waits {
-    /// Another call of etui. Init has time then to let go of the view that our binary is executed from.
+    /// Another call of etui. Init has time then to let go of the view.
     ForStart(View),
-    /// This one: its process stays our newborn.
-    ForUs,
+    /// This one: its process stays our newborn. We have time to let go of the view while it is made.
+    ForUs(View),
 }
 
 /// Where the master of the process's terminal goes.
@@ -125,8 +125,8 @@ pub(super) fn make<'a>(
     timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
-        Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
-        Waits::ForUs => (Gate::Channel, None),
+        Waits::ForStart(view) => (Gate::make(reservation.directory())?, view),
+        Waits::ForUs(view) => (Gate::Channel, view),
     };
     let mut init = parent::give_birth(
         &plan,

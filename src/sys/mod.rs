@@ -7,6 +7,7 @@ pub mod capset;
 pub mod clone;
 pub mod close_range;
 pub mod exec;
+pub mod heap;
 pub mod ioctl;
 pub mod keyctl;
 pub mod mount_api;
