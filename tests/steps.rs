@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "steps/annotations.rs"]
+mod annotations;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]
@@ -14,6 +16,8 @@ mod hooks;
 mod mounts;
 #[path = "steps/namespaces.rs"]
 mod namespaces;
+#[path = "steps/no_cgroup.rs"]
+mod no_cgroup;
 #[path = "steps/notify.rs"]
 mod notify;
 #[path = "steps/process.rs"]

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
-use super::mounts::Place;
+use super::mounts::{FsOption, Place};
 use super::safe_path;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
@@ -17,15 +17,19 @@ const NULL_DEVICE: (u64, u64) = (1, 3);
 /// Makes each of `places` unreadable; what is not there is passed over.
 ///
 /// A file is covered by the null device, opened and verified on the host: an image's own could be a link to
-/// anything (CVE-2025-31133). All directories share one empty, read-only tmpfs.
-pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
+/// anything (CVE-2025-31133). All directories share one empty, read-only tmpfs, with the SELinux context that `label`
+/// gives it.
+pub fn mask<'a>(
+    places: impl IntoIterator<Item = Place<'a>>,
+    label: Option<&FsOption>,
+) -> Result<()> {
     let null = null_device()?;
     let mut empty = None;
     for Place { root, path, whole } in places {
         let intent = || format!("mask {}", whole.display());
         let Some(target) = safe_path::find(root, path).with_context(intent)? else { continue };
         let cover = if is_directory(&target)? {
-            cover_directory(&mut empty, target.as_fd())
+            cover_directory(&mut empty, target.as_fd(), label)
         } else {
             mount_api::clone_tree(null.as_fd(), c"", Reach::One)
                 .and_then(|cover| mount_api::attach(cover.as_fd(), target.as_fd()))
@@ -68,7 +72,11 @@ fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
 }
 
 /// The first directory gets a new mount, the others copies of it: only what is attached can be copied before Linux 6.15.
-fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Result<()> {
+fn cover_directory(
+    empty: &mut Option<OwnedFd>,
+    target: BorrowedFd<'_>,
+    label: Option<&FsOption>,
+) -> Result<()> {
     match empty {
         Some(first) => {
             let copy = mount_api::clone_tree(first.as_fd(), c"", Reach::One)
@@ -76,7 +84,7 @@ fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Resul
             mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
         }
         None => {
-            let first = empty_directory()?;
+            let first = empty_directory(label)?;
             mount_api::attach(first.as_fd(), target).call(|| "move_mount")?;
             *empty = Some(first);
             Ok(())
@@ -85,7 +93,7 @@ fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Resul
 }
 
 /// A tmpfs with room for its root alone. Kernels that count the root's inode as used from the start need two.
-fn empty_directory() -> Result<OwnedFd> {
+fn empty_directory(label: Option<&FsOption>) -> Result<OwnedFd> {
     let attributes = libc::MOUNT_ATTR_RDONLY
         | libc::MOUNT_ATTR_NOSUID
         | libc::MOUNT_ATTR_NODEV
@@ -95,6 +103,9 @@ fn empty_directory() -> Result<OwnedFd> {
         mount_api::fsconfig_string(context.as_fd(), c"nr_inodes", inodes)?;
         mount_api::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
         mount_api::fsconfig_flag(context.as_fd(), c"ro")?;
+        if let Some(FsOption { key, value: Some(value) }) = label {
+            mount_api::fsconfig_string(context.as_fd(), key, value)?;
+        }
         mount_api::fsconfig_create(context.as_fd())?;
         mount_api::fsmount(context.as_fd(), attributes)
     };

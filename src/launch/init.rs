@@ -21,7 +21,7 @@ use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
 use crate::sys::uts;
@@ -77,18 +77,14 @@ struct Ready<'a> {
     hook_outputs: &'a Outputs,
 }
 
-fn to_ready<'a>(
-    plan: &Plan,
-    inheritance: Inheritance<'a>,
-    channel: &Channel,
-) -> Result<Ready<'a>> {
+fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
     let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
     let Inheritance { console_socket, preserve_fds, own_binary, hook_outputs, .. } = inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
-    lead_session(plan)?;
+    lead_session(plan, &procfs)?;
     credentials::clear_umask();
     enter_namespaces(plan, &joins)?;
     raise_loopback(plan)?;
@@ -102,8 +98,8 @@ fn to_ready<'a>(
     run_hooks_before_pivot(plan, channel, &tree, hook_outputs)?;
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
-    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
-        .context("linux.maskedPaths")?;
+    let masked = plan.masked_paths.iter().map(|path| tree.place(path));
+    masks::mask(masked, plan.mount_label.as_ref()).context("linux.maskedPaths")?;
     let console = open_console(plan, &tree)?;
     rootfs::enter(&tree, plan.rootfs.switch)?;
 
@@ -166,10 +162,10 @@ fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
 }
 
 /// No terminal of the caller's, no keys of the caller's.
-fn lead_session(plan: &Plan) -> Result<()> {
+fn lead_session(plan: &Plan, procfs: &Procfs) -> Result<()> {
     setsid().call(|| "setsid()")?;
     match plan.keyring {
-        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        Some(searchers) => payload::join_keyring(&plan.id, searchers, &plan.process, procfs),
         None => Ok(()),
     }
 }

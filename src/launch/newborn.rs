@@ -99,7 +99,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// Does what it asks for until it is ready: from then on it can only execute its program.
-    pub fn attend(&mut self, care: &Care<'_>, cgroup: &Directory) -> Result<()> {
+    pub fn attend(&mut self, care: &Care<'_>, cgroup: Option<&Directory>) -> Result<()> {
         loop {
             match self.next(cgroup)? {
                 ToParent::RunHooks => self.run_hooks(care)?,
@@ -131,7 +131,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// The next thing it says; an error when it fails, when it dies, or when we are told to give up.
-    fn next(&self, cgroup: &Directory) -> Result<ToParent> {
+    fn next(&self, cgroup: Option<&Directory>) -> Result<ToParent> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Failed(error)) => Err(error),
@@ -171,12 +171,12 @@ impl<'a> Newborn<'a> {
     }
 
     /// Lets it pass the gate, and waits until its program executes.
-    pub fn start(&self, cgroup: &Directory) -> Result<()> {
+    pub fn start(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.say(&ToInit::Start)?;
         self.wait_for_execve(cgroup)
     }
 
-    fn wait_for_execve(&self, cgroup: &Directory) -> Result<()> {
+    fn wait_for_execve(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Passed) => {}

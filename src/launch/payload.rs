@@ -18,6 +18,7 @@ use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::credentials;
+use crate::kernel::keyring::{self, Searchers};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
@@ -66,6 +67,19 @@ pub fn set_affinity(processors: Option<&NumberSet>) -> Result<()> {
         Some(processors) => scheduling::set_affinity(this, processors),
         None => scheduling::reset_affinity(this),
     }
+}
+
+/// Joins the container's session keyring, which carries the process's label where it is made here.
+pub fn join_keyring(
+    id: &str,
+    searchers: Searchers,
+    process: &Process,
+    procfs: &Procfs,
+) -> Result<()> {
+    let Some(label) = &process.selinux_label else { return keyring::join_session(id, searchers) };
+    lsm::set_selinux_for_keys(procfs, Some(label)).context("process.selinuxLabel")?;
+    keyring::join_session(id, searchers)?;
+    lsm::set_selinux_for_keys(procfs, None)
 }
 
 /// Names the labels the next execve takes.

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{
-    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
-};
+use super::cgroup::{self as container_cgroup, Maker};
+use super::{Global, notify_socket, pid_file, rdt, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup;
-use crate::kernel::cgroup::systemd::Systemd;
+use crate::kernel::cgroup::{self, Home};
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
@@ -20,7 +18,7 @@ use crate::launch::newborn::Newborn;
 use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
-use crate::plan::{CgroupMaker, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::record::store::Store;
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
@@ -81,8 +79,8 @@ pub(super) enum Terminal {
 pub(super) struct Made<'a> {
     /// Its process, until it is let go.
     pub init: Newborn<'a>,
-    /// Its cgroup.
-    pub cgroup: cgroup::Directory,
+    /// Its cgroup, where it has one.
+    pub cgroup: Option<cgroup::Directory>,
     /// What is remembered of it.
     pub record: Record,
 }
@@ -97,8 +95,8 @@ pub(super) fn make<'a>(
 ) -> Result<Made<'a>> {
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
-    let systemd = container_cgroup::systemd(global, &host)?;
-    let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
+    let maker = Maker::of(global, &host)?;
+    let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     plan.process.env.extend(sockets.environment);
     let store = Store::new(&global.root);
@@ -116,7 +114,10 @@ pub(super) fn make<'a>(
         notify_socket::make_directory(reservation.directory())?;
     }
     let hook_outputs = plan.hooks.outputs.open()?;
-    let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    let mut home = container_cgroup::home(global, &plan, &host, maker)?;
+    if matches!(home, Home::Nowhere) {
+        record.cgroup_paths.clear();
+    }
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
         Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
@@ -142,12 +143,13 @@ pub(super) fn make<'a>(
     init.send_filter(program)?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
-    cgroup::limits::apply(home.directory(), &plan.limits)?;
-    cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    if let Some(owner) = plan.cgroup_owner {
-        home.directory().delegate(owner)?;
+    if let Some(cgroup) = home.directory() {
+        container_cgroup::settle(cgroup, &plan)?;
     }
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
+    if let (Some(cgroup), Some(name)) = (home.directory(), &plan.delegated_cgroup) {
+        cgroup::move_below(cgroup, name, init.pid(), plan.cgroup_owner)?;
+    }
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -164,27 +166,24 @@ pub(super) fn make<'a>(
 pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
-    systemd: Option<&'a Systemd>,
+    maker: &'a Maker,
 ) -> Request<'a> {
     Request {
         id: &options.id,
         bundle: &bundle.path,
         switch: options.root_switch,
         keyring: options.keyring,
-        cgroups: match systemd {
-            Some(systemd) => CgroupMaker::Systemd { root: systemd.root() },
-            None => CgroupMaker::Ourselves,
-        },
+        cgroups: maker.for_plan(),
     }
 }
 
 /// What can be seen to fail before anything is touched.
-fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
+pub(super) fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     refuse_terminal_mismatch(options, plan, terminal)?;
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
         plan.process.selinux_label.as_deref(),
-        plan.mount_label.as_deref(),
+        plan.mount_label.as_ref().and_then(|label| label.value.as_deref()),
     )?;
     if plan.rdt.is_some() {
         mount_point()?;
@@ -256,7 +255,9 @@ pub(super) fn provisional_record(
     if let Some(unit) = &plan.unit {
         record.systemd_unit = unit.name.as_str().to_owned();
     }
-    record.set_cgroup_path(plan.cgroup.directory(&host.cgroup_mount));
+    if let Some(cgroup) = &plan.cgroup {
+        record.set_cgroup_path(cgroup.directory(&host.cgroup_mount));
+    }
     record
 }
 

@@ -106,7 +106,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let init = open_init(&container)?;
     let console_socket = sockets::connect(options.console_socket.as_deref())?;
     let cradle = Cradle {
-        cgroup: &cgroup,
+        cgroup: cgroup.as_ref(),
         keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
@@ -116,11 +116,11 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
     rdt::add(&container.record, process.pid())?;
     process.send_filter(filter::read(&container.directory)?)?;
-    process.attend(&join.care(&process), &cgroup)?;
+    process.attend(&join.care(&process), cgroup.as_ref())?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
-    process.start(&cgroup)?;
+    process.start(cgroup.as_ref())?;
     pid_file.keep();
 
     let terminal = process.take_terminal().map(Relay::new).transpose()?;
@@ -265,15 +265,18 @@ fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
     }
 }
 
-/// The container's cgroup, or one below it: a path never leads out of it.
-fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory> {
+/// The container's cgroup, or one below it: a path never leads out of it. None where the container has none.
+fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Option<Directory>> {
+    if container.record.cgroup_path().is_none() && below.is_none() {
+        return Ok(None);
+    }
     let cgroup = cgroup::open(container)?;
-    let Some(below) = below else { return Ok(cgroup) };
+    let Some(below) = below else { return Ok(Some(cgroup)) };
     if leads_out(below) {
         return Err(Error::refused(format!("{} is not a sub cgroup path", below.display()))
             .context("--cgroup"));
     }
-    cgroup.open_below(below).context("--cgroup")
+    cgroup.open_below(below).context("--cgroup").map(Some)
 }
 
 /// By its text: below a cgroup there are no links that could say otherwise.
@@ -308,7 +311,7 @@ fn give_birth<'a>(
         return born;
     }
     let cgroup = Directory::open(of_init)?;
-    join::give_birth(join, &Cradle { cgroup: &cgroup, ..*cradle })
+    join::give_birth(join, &Cradle { cgroup: Some(&cgroup), ..cradle.clone() })
 }
 
 fn open_init(container: &Container) -> Result<Pidfd> {

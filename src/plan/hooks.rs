@@ -118,10 +118,7 @@ mod tests {
         assert_eq!(hooks.poststart[0].path, PathBuf::from("/bin/true"));
         assert_eq!(hooks.poststart[0].timeout, Some(Duration::from_secs(3)));
         assert!(hooks.prestart.is_empty() && !hooks.run_outside_before_pivot());
-        assert_eq!(
-            plan(None, Path::new("/bundle"), &BTreeMap::new()).unwrap(),
-            Hooks::default()
-        );
+        assert_eq!(plan(None, Path::new("/bundle"), &BTreeMap::new()).unwrap(), Hooks::default());
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub const EDGES: &[(&str, &str, &str)] = &[
         "whoever lacks CAP_SETUID needs the helper programs",
     ),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
+    ("kernel::mounts", "kernel::lsm", "an mqueue is labelled once it is mounted"),
     (
         "kernel::masks",
         "kernel::mounts",

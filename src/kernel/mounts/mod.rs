@@ -114,6 +114,8 @@ pub struct Filesystem {
     pub attr: MountAttr,
     /// Whether the content it hides is copied up into it.
     pub copy_up: CopyUp,
+    /// The SELinux context its root is given once it is mounted, where its kind knows no option for that.
+    pub root_label: Option<CString>,
 }
 
 /// One option of a file system.

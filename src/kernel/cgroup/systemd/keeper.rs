@@ -1,6 +1,6 @@
 //! A unit that keeps a cgroup which others want to join.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
@@ -9,14 +9,14 @@ use crate::error::{Context, Result};
 use crate::kernel::cgroup::Directory;
 
 /// The unit that a container's cgroup is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Keeper<'a> {
     /// Its name.
     pub unit: &'a str,
     /// Whose it is.
     pub realm: Realm,
     /// The cgroup to join, below the unit's own.
-    pub below: &'a Path,
+    pub below: PathBuf,
 }
 
 impl Keeper<'_> {
@@ -28,7 +28,7 @@ impl Keeper<'_> {
             Err(error) if matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM)) => {
                 let mut systemd = Systemd::connect(self.realm)?;
                 systemd
-                    .attach(self.unit, self.below, pid)
+                    .attach(self.unit, &self.below, pid)
                     .with_context(|| format!("have systemd move process {pid} to {}", self.unit))
             }
             outcome => outcome,
