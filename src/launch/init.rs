@@ -101,7 +101,7 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     let masked = plan.masked_paths.iter().map(|path| tree.place(path));
     masks::mask(masked, plan.mount_label.as_ref()).context("linux.maskedPaths")?;
     let console = open_console(plan, &tree)?;
-    rootfs::enter(&tree, plan.rootfs.switch)?;
+    rootfs::enter(&procfs, &tree, plan.rootfs.switch)?;
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
     drop(console_socket);
@@ -217,7 +217,7 @@ fn attach_mounts(
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
-        mounts::attach(tree, mount, prepared)?;
+        mounts::attach(tree, mount, prepared).map_err(|error| mounts::of_field(mount, error))?;
     }
     awaited.enter(channel)
 }

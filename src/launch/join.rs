@@ -198,7 +198,10 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
             .context("enter the container's namespaces")?;
     }
     match join.namespaces.contains(&Namespace::User) {
-        true => credentials::become_root().context("become root of the user namespace"),
+        true => credentials::become_root()
+            // A change of ids may have made it one that others may look into.
+            .and_then(|()| process::forbid_inspection())
+            .context("become root of the user namespace"),
         false => Ok(()),
     }
 }

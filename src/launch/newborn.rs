@@ -15,7 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
-use crate::kernel::process::{Pidfd, Waited};
+use crate::kernel::process::{self, Execution, Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
@@ -186,7 +186,11 @@ impl<'a> Newborn<'a> {
         }
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
-            None => Ok(()),
+            // Its end closes the channel as execve does.
+            None => match process::execution_of_child(self.pid())? {
+                Execution::NotYet => Err(death::explain(self.pidfd(), cgroup)),
+                Execution::Done | Execution::Unknown => Ok(()),
+            },
             Some(ToParent::Failed(error)) => Err(error),
             Some(other) => Err(Error::new(format!("init said {other:?} after the gate"))),
         }

@@ -17,12 +17,14 @@ use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
-use crate::kernel::credentials;
+use crate::kernel::credentials::{self, User};
 use crate::kernel::keyring::{self, Searchers};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
-use crate::kernel::{accounts, capabilities, fds, limits, lsm, no_new_privs, scheduling, terminal};
+use crate::kernel::{
+    accounts, capabilities, fds, limits, lsm, no_new_privs, process, scheduling, terminal,
+};
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
@@ -170,8 +172,17 @@ fn become_user(procfs: &Procfs, process: &Process) -> Result<()> {
     capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
     credentials::keep_capabilities()?;
     credentials::become_user(procfs, &process.user, process.old_groups).context("process.user")?;
+    stay_uninspected(&process.user)?;
     capabilities::set(sets).context("process.capabilities")?;
     capabilities::set_ambient(sets.ambient).context("process.capabilities.ambient")
+}
+
+/// A change of ids gives back what fs.suid_dumpable says (proc_sys_fs(5)): with 1, a process that others may look into.
+fn stay_uninspected(user: &User) -> Result<()> {
+    match (user.uid, user.gid) {
+        (0, 0) => Ok(()),
+        _ => process::forbid_inspection(),
+    }
 }
 
 /// Whether the working directory was entered.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::systemd::{Keeper, NewUnit, Order, Realm, Systemd};
 use crate::kernel::cgroup::{Directory, Home, cgroupfs, devices, limits};
+use crate::kernel::signals::Signals;
 use crate::plan::{CgroupMaker, Necessity, Plan};
 use crate::record::Record;
 
@@ -26,14 +27,14 @@ pub(super) enum Maker {
 
 impl Maker {
     /// Whom the global flags name.
-    pub fn of(global: &Global, host: &Host) -> Result<Maker> {
+    pub fn of(global: &Global, host: &Host, interrupts: &Signals) -> Result<Maker> {
+        let realm = if host.is_rootless() { Realm::User } else { Realm::System };
         match global.cgroup_manager {
             CgroupManager::Cgroupfs => Ok(Maker::Ourselves),
             CgroupManager::Disabled => Ok(Maker::Nobody),
-            CgroupManager::Systemd if host.is_rootless() => {
-                Systemd::connect(Realm::User).map(Maker::Systemd)
+            CgroupManager::Systemd => {
+                Systemd::connect(realm, Some(interrupts.clone())).map(Maker::Systemd)
             }
-            CgroupManager::Systemd => Systemd::connect(Realm::System).map(Maker::Systemd),
         }
     }
 
@@ -49,7 +50,7 @@ impl Maker {
 
 /// The systemd that made the container's unit.
 pub(super) fn systemd_of(record: &Record) -> Result<Systemd> {
-    Systemd::connect(realm_of(record))
+    Systemd::connect(realm_of(record), None)
 }
 
 fn realm_of(record: &Record) -> Realm {
@@ -57,12 +58,17 @@ fn realm_of(record: &Record) -> Realm {
 }
 
 /// The unit that keeps the container's cgroup, which a process is to join, or one `below` it; none where we made it.
-pub(super) fn keeper<'r>(record: &'r Record, below: Option<&Path>) -> Option<Keeper<'r>> {
+pub(super) fn keeper<'r>(
+    record: &'r Record,
+    below: Option<&Path>,
+    interrupts: &Signals,
+) -> Option<Keeper<'r>> {
     let unit = record.systemd_unit.as_str();
     let in_unit = in_unit(record.cgroup_path()?, unit)?;
     let below = below.unwrap_or(Path::new(""));
     let below = in_unit.join(below.strip_prefix("/").unwrap_or(below));
-    Some(Keeper { unit, realm: realm_of(record), below })
+    let interrupts = Some(interrupts.clone());
+    Some(Keeper { unit, realm: realm_of(record), below, interrupts })
 }
 
 /// Where the cgroup is below its unit's own: the annotation `run.oci.systemd.subgroup` may say so.

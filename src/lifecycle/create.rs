@@ -95,16 +95,16 @@ pub(super) fn make<'a>(
 ) -> Result<Made<'a>> {
     let bundle = Bundle::open(&options.bundle)?;
     let host = Host::probe()?;
-    let maker = Maker::of(global, &host)?;
+    let maker = Maker::of(global, &host, interrupts)?;
     let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
-    plan.process.env.extend(sockets.environment);
+    sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
     let notify = notify_socket::asked();
     if notify.is_some() {
         notify_socket::plan(&mut plan, &store.directory(&options.id)?);
     }
-    let passed_on = options.preserve_fds + sockets.count;
+    let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
 

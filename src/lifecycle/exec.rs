@@ -107,7 +107,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let console_socket = sockets::connect(options.console_socket.as_deref())?;
     let cradle = Cradle {
         cgroup: cgroup.as_ref(),
-        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
+        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref(), &signals),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
         preserve_fds: options.preserve_fds,

@@ -50,6 +50,7 @@ pub(super) fn plan(plan: &mut Plan, state_directory: &Path) {
         | libc::MOUNT_ATTR_NODEV
         | libc::MOUNT_ATTR_NOEXEC;
     plan.mounts.push(Mount {
+        field: String::new(),
         destination: DIRECTORY_INSIDE.into(),
         destination_link: DestinationLink::Followed,
         what: What::Bind(Bind {

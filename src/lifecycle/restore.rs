@@ -63,7 +63,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let restored = bring_back(global, options)?;
+    let restored = bring_back(global, options, &signals)?;
     pid_file::write(options.create.pid_file.as_deref(), restored.pid)?.keep();
     let directory = Store::new(&global.root).directory(&options.create.id)?;
     let notifications = notify_socket::listen(&directory)?;
@@ -91,11 +91,11 @@ struct Restored {
     terminal: Option<OwnedFd>,
 }
 
-fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
+fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<Restored> {
     criu::check_installed()?;
     let bundle = Bundle::open(&options.create.bundle)?;
     let host = Host::probe()?;
-    let maker = Maker::of(global, &host)?;
+    let maker = Maker::of(global, &host, signals)?;
     let request = create::request(&options.create, &bundle, &maker);
     let mut plan = Plan::new(&request, &bundle.spec, &host)?;
     let store = Store::new(&global.root);

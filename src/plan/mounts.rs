@@ -52,6 +52,7 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
     for (position, mount) in mounts.iter().enumerate() {
         let field = format!("mounts[{position}] ({})", mount.destination.display());
         let mut mount = one(mount, surroundings).context(field)?;
+        mount.field = format!("mounts[{position}]");
         if mount.destination == Path::new("/dev") {
             match &mut mount.what {
                 What::Bind(_) => planned.brings_dev = true,
@@ -95,6 +96,7 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
         What::Filesystem(filesystem(mount, &options, surroundings.label)?)
     };
     Ok(Mount {
+        field: String::new(),
         destination,
         destination_link: options.destination_link,
         what,

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use super::{Realm, Systemd};
 use crate::error::{Context, Result};
 use crate::kernel::cgroup::Directory;
+use crate::kernel::signals::Signals;
 
 /// The unit that a container's cgroup is.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Keeper<'a> {
     pub realm: Realm,
     /// The cgroup to join, below the unit's own.
     pub below: PathBuf,
+    /// Signals that end a wait for systemd.
+    pub interrupts: Option<Signals>,
 }
 
 impl Keeper<'_> {
@@ -26,7 +29,7 @@ impl Keeper<'_> {
     pub fn take_in(&self, cgroup: &Directory, pid: i32) -> Result<()> {
         match cgroup.add_process(pid) {
             Err(error) if matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM)) => {
-                let mut systemd = Systemd::connect(self.realm)?;
+                let mut systemd = Systemd::connect(self.realm, self.interrupts.clone())?;
                 systemd
                     .attach(self.unit, &self.below, pid)
                     .with_context(|| format!("have systemd move process {pid} to {}", self.unit))

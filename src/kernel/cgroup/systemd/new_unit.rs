@@ -107,6 +107,7 @@ impl Drop for NewUnit<'_> {
             let _ = processes::kill(&directory);
             let _ = processes::wait_until_empty(&directory, Instant::now() + UNDO_PATIENCE);
         }
+        self.systemd.bus.ignore_interrupts();
         let _ = self.systemd.stop(self.order.unit.name.as_str());
     }
 }
