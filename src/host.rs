@@ -61,6 +61,11 @@ impl Host {
         Ok(self.cgroup_mount.join(path.strip_prefix("/").unwrap_or(&path)))
     }
 
+    /// The cgroup v2 directory that we are in.
+    pub fn own_cgroup_directory(&self) -> PathBuf {
+        self.cgroup_mount.join(self.own_cgroup.strip_prefix("/").unwrap_or(&self.own_cgroup))
+    }
+
     /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
     pub fn is_rootless(&self) -> bool {
         self.effective_uid != 0 || self.user_namespace == UserNamespace::Nested

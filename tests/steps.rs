@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "steps/annotations.rs"]
+mod annotations;
 #[path = "steps/arrival.rs"]
 mod arrival;
 #[path = "steps/descriptors.rs"]
@@ -16,6 +18,8 @@ mod hooks;
 mod mounts;
 #[path = "steps/namespaces.rs"]
 mod namespaces;
+#[path = "steps/no_cgroup.rs"]
+mod no_cgroup;
 #[path = "steps/notify.rs"]
 mod notify;
 #[path = "steps/process.rs"]

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
-use super::mounts::Place;
+use super::mounts::{FsOption, Place};
 use super::safe_path;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
@@ -17,8 +17,12 @@ const NULL_DEVICE: (u64, u64) = (1, 3);
 /// Makes each of `places` unreadable; what is not there is passed over.
 ///
 /// A file is covered by `null`, the null device of the host: an image's own could be a link to anything (CVE-2025-31133).
-/// All directories share one empty, read-only tmpfs.
-pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>, null: OwnedFd) -> Result<()> {
+/// All directories share one empty, read-only tmpfs, with the SELinux context that `label` gives it.
+pub fn mask<'a>(
+    places: impl IntoIterator<Item = Place<'a>>,
+    null: OwnedFd,
+    label: Option<&FsOption>,
+) -> Result<()> {
     let mut file = Cover::new(null);
     let mut directory = None;
     for Place { root, path, whole } in places {
@@ -27,7 +31,7 @@ pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>, null: OwnedFd) -> R
         let cover = match (is_directory(&target)?, &mut directory) {
             (false, _) => &mut file,
             (true, Some(empty)) => empty,
-            (true, none) => none.insert(Cover::new(empty_directory()?)),
+            (true, none) => none.insert(Cover::new(empty_directory(label)?)),
         };
         cover.put(target.as_fd()).with_context(intent)?;
     }
@@ -89,7 +93,7 @@ fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
 }
 
 /// A tmpfs with room for its root alone. Kernels that count the root's inode as used from the start need two.
-fn empty_directory() -> Result<OwnedFd> {
+fn empty_directory(label: Option<&FsOption>) -> Result<OwnedFd> {
     let attributes = libc::MOUNT_ATTR_RDONLY
         | libc::MOUNT_ATTR_NOSUID
         | libc::MOUNT_ATTR_NODEV
@@ -99,6 +103,9 @@ fn empty_directory() -> Result<OwnedFd> {
         mount_api::fsconfig_string(context.as_fd(), c"nr_inodes", inodes)?;
         mount_api::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
         mount_api::fsconfig_flag(context.as_fd(), c"ro")?;
+        if let Some(FsOption { key, value: Some(value) }) = label {
+            mount_api::fsconfig_string(context.as_fd(), key, value)?;
+        }
         mount_api::fsconfig_create(context.as_fd())?;
         mount_api::fsmount(context.as_fd(), attributes)
     };

@@ -1,5 +1,7 @@
 //! The root file system: the mount namespace prepared, the root put in place, entered, sealed.
 
+mod host_kernel;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chroot, fchdir, pivot_root};
 
 use super::mounts::{Propagation, Tree};
+use super::procfs::Procfs;
 use crate::error::{Call, Context, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
 use crate::sys::statx;
@@ -137,10 +140,12 @@ fn top_of_mount(place: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Makes `tree` the root of this process and namespace, and lets go of the host's.
-pub fn enter(tree: &Tree, switch: Switch) -> Result<()> {
+pub fn enter(procfs: &Procfs, tree: &Tree, switch: Switch) -> Result<()> {
     match switch {
         Switch::Pivot => pivot(tree.root()),
-        Switch::MoveAndChroot => move_and_chroot(tree.root()),
+        Switch::MoveAndChroot => {
+            host_kernel::hide(procfs, tree.root()).and_then(|()| move_and_chroot(tree.root()))
+        }
     }
     .context("enter the root file system")
 }

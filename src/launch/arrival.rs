@@ -9,6 +9,7 @@ use nix::sched::CloneFlags;
 use crate::error::{Context, Result};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::procfs::Procfs;
 use crate::kernel::{masks, rootfs};
 use crate::plan::Plan;
 
@@ -107,13 +108,14 @@ impl Arrival {
         }
         let null = self.null.take().map_or_else(masks::null_device, Ok);
         let places = plan.masked_paths.iter().map(|path| self.tree.place(path));
-        null.and_then(|null| masks::mask(places, null)).context("linux.maskedPaths")
+        null.and_then(|null| masks::mask(places, null, plan.mount_label.as_ref()))
+            .context("linux.maskedPaths")
     }
 
     /// Makes the tree's root this process's, and lets go of the host's.
-    pub fn enter_root(&self, plan: &Plan) -> Result<()> {
+    pub fn enter_root(&self, plan: &Plan, procfs: &Procfs) -> Result<()> {
         match self.root {
-            Root::Ahead => rootfs::enter(&self.tree, plan.rootfs.switch),
+            Root::Ahead => rootfs::enter(procfs, &self.tree, plan.rootfs.switch),
             Root::Entered => Ok(()),
         }
     }

@@ -23,7 +23,7 @@ use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
 use crate::sys::uts;
@@ -87,7 +87,7 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
-    lead_session(plan)?;
+    lead_session(plan, &procfs)?;
     credentials::clear_umask();
     timeline::done("session, keyring");
     let departure = Departure::choose(plan)?;
@@ -114,7 +114,7 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     timeline::done("read-only and masked paths");
     let tree = &arrival.tree;
     let console = open_console(plan, tree)?;
-    arrival.enter_root(plan)?;
+    arrival.enter_root(plan, &procfs)?;
     timeline::done("enter the root");
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
@@ -178,10 +178,10 @@ fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
 }
 
 /// No terminal of the caller's, no keys of the caller's.
-fn lead_session(plan: &Plan) -> Result<()> {
+fn lead_session(plan: &Plan, procfs: &Procfs) -> Result<()> {
     setsid().call(|| "setsid()")?;
     match plan.keyring {
-        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        Some(searchers) => payload::join_keyring(&plan.id, searchers, &plan.process, procfs),
         None => Ok(()),
     }
 }
@@ -224,7 +224,7 @@ fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Resul
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
-        mounts::attach(tree, mount, prepared)?;
+        mounts::attach(tree, mount, prepared).map_err(|error| mounts::of_field(mount, error))?;
     }
     awaited.enter(channel)
 }

@@ -40,7 +40,9 @@ pub const EDGES: &[(&str, &str, &str)] = &[
         "kernel::capabilities",
         "whoever lacks CAP_SETUID needs the helper programs",
     ),
+    ("kernel::cgroup", "kernel::signals", "a wait for systemd ends when we are told to end"),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
+    ("kernel::mounts", "kernel::lsm", "an mqueue is labelled once it is mounted"),
     (
         "kernel::masks",
         "kernel::mounts",

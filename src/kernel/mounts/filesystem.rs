@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 use super::{CgroupView, CopyUp, Filesystem, MountAttr, Reach, Tree};
 use super::{clone_host_path, copy_up, place, set_attr};
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::lsm;
 use crate::kernel::safe_path::{self, Missing};
 use crate::sys::mount_api;
 
@@ -38,6 +39,9 @@ pub(super) fn attach(
     let mount = mount_api::fsmount(context.as_fd(), filesystem.attr.set)
         .call(|| format!("fsmount({:?})", filesystem.kind))
         .map_err(|error| explain(error, filesystem))?;
+    if let Some(label) = &filesystem.root_label {
+        lsm::label_file(mount.as_fd(), label)?;
+    }
     match filesystem.kind.to_bytes() {
         b"proc" | b"sysfs" => place::ordinary_directory(tree, destination, mount),
         _ => {

@@ -18,13 +18,15 @@ use nix::sys::stat::Mode;
 pub use crate::sys::mount_api::{MountAttr, Reach};
 pub use tree::{Place, Tree};
 
-use crate::error::{Call, Context, Result};
+use crate::error::{Call, Context, Error, Result};
 use crate::kernel::id_maps::IdMap;
 use crate::sys::mount_api;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// Who asks for it: the path of a field of the configuration; nobody but ourselves where it is empty.
+    pub field: String,
     /// Where, inside the root.
     pub destination: PathBuf,
     /// Whether a link there is followed.
@@ -114,6 +116,8 @@ pub struct Filesystem {
     pub attr: MountAttr,
     /// Whether the content it hides is copied up into it.
     pub copy_up: CopyUp,
+    /// The SELinux context its root is given once it is mounted, where its kind knows no option for that.
+    pub root_label: Option<CString>,
 }
 
 /// One option of a file system.
@@ -293,6 +297,14 @@ fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, reach: Reach) -> Result<()> 
     }
     mount_api::mount_setattr(mount, attr, None, reach)
         .call(|| format!("mount_setattr(set {:#x}, clear {:#x}, {reach:?})", attr.set, attr.clear))
+}
+
+/// Names the field that asks for the mount which failed.
+pub fn of_field(mount: &Mount, error: Error) -> Error {
+    match mount.field.is_empty() {
+        true => error,
+        false => error.context(mount.field.clone()),
+    }
 }
 
 fn describe(mount: &Mount) -> String {
