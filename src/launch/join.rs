@@ -68,13 +68,24 @@ impl Join {
     }
 }
 
+/// How a process comes into the container's cgroup.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry<'a> {
+    /// It is born there, or we move it.
+    Direct,
+    /// The same, and where we may do neither systemd does, whose unit it is.
+    Kept(Keeper<'a>),
+    /// The container has no cgroup of its own: it stays in ours.
+    Inherited,
+}
+
 /// Where the process is born, and what it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Cradle<'c, 'a> {
     /// Its cgroup.
     pub cgroup: &'c Directory,
-    /// The unit that keeps it, where systemd has made it.
-    pub keeper: Option<Keeper<'c>>,
+    /// How the process comes into it.
+    pub entry: Entry<'c>,
     /// The container's init.
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
@@ -98,7 +109,8 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
+    let cgroup = (!matches!(cradle.entry, Entry::Inherited)).then_some(cradle.cgroup);
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cgroup)?;
     match birth {
         Birth::Child => {
             drop(ours);
@@ -109,9 +121,10 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, |pid| match &cradle.keeper {
-                Some(keeper) => keeper.take_in(cradle.cgroup, pid),
-                None => cradle.cgroup.add_process(pid),
+            newborn.place(birthplace, |pid| match &cradle.entry {
+                Entry::Direct => cradle.cgroup.add_process(pid),
+                Entry::Kept(keeper) => keeper.take_in(cradle.cgroup, pid),
+                Entry::Inherited => Ok(()),
             })?;
             newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)

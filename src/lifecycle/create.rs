@@ -116,6 +116,9 @@ pub(super) fn make<'a>(
         notify_socket::make_directory(reservation.directory())?;
     }
     let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    if !home.is_the_containers() {
+        record.cgroup_paths.clear();
+    }
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
         Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
@@ -140,8 +143,12 @@ pub(super) fn make<'a>(
     init.send_filter(program)?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
-    cgroup::limits::apply(home.directory(), &plan.limits)?;
-    cgroup::devices::attach(home.directory(), &plan.device_filter)?;
+    if home.is_the_containers() {
+        cgroup::limits::apply(home.directory(), &plan.limits)?;
+        cgroup::devices::attach(home.directory(), &plan.device_filter)?;
+    } else {
+        cgroup::devices::warn_unfiltered(&plan.device_filter);
+    }
     if let Some(owner) = plan.cgroup_owner {
         home.directory().delegate(owner)?;
     }

@@ -107,7 +107,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let console_socket = sockets::connect(options.console_socket.as_deref())?;
     let cradle = Cradle {
         cgroup: &cgroup,
-        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
+        entry: cgroup::entry(&container.record, options.cgroup.as_deref()),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
         preserve_fds: options.preserve_fds,
@@ -267,8 +267,8 @@ fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
 
 /// The container's cgroup, or one below it: a path never leads out of it.
 fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory> {
+    let Some(below) = below else { return cgroup::to_join(container) };
     let cgroup = cgroup::open(container)?;
-    let Some(below) = below else { return Ok(cgroup) };
     if leads_out(below) {
         return Err(Error::refused(format!("{} is not a sub cgroup path", below.display()))
             .context("--cgroup"));

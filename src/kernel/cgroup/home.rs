@@ -1,4 +1,5 @@
-//! The cgroup of a container that is being made: ready before its first process, or made by systemd around it.
+//! The cgroup of a container that is being made: ready before its first process, made by systemd around it, or none
+//! of its own.
 
 use super::systemd::NewUnit;
 use super::{Directory, NewCgroup};
@@ -12,6 +13,8 @@ pub enum Home<'a> {
     Ready(NewCgroup),
     /// It comes with its first process.
     Unit(NewUnit<'a>),
+    /// It is the one that we are in ourselves: nobody may make another.
+    Ours(Directory),
 }
 
 impl Home<'_> {
@@ -19,7 +22,7 @@ impl Home<'_> {
     pub fn birthplace(&self) -> Option<&Directory> {
         match self {
             Home::Ready(cgroup) => Some(cgroup.directory()),
-            Home::Unit(_) => None,
+            Home::Unit(_) | Home::Ours(_) => None,
         }
     }
 
@@ -28,7 +31,13 @@ impl Home<'_> {
         match self {
             Home::Ready(cgroup) => cgroup.directory().add_process(pid),
             Home::Unit(unit) => unit.start(pid),
+            Home::Ours(_) => Ok(()),
         }
+    }
+
+    /// Whether it is the container's alone, and so can be limited, frozen and removed with it.
+    pub fn is_the_containers(&self) -> bool {
+        !matches!(self, Home::Ours(_))
     }
 
     /// The cgroup of the first process, which is in it.
@@ -36,6 +45,7 @@ impl Home<'_> {
         match self {
             Home::Ready(cgroup) => cgroup.directory(),
             Home::Unit(unit) => unit.directory().expect("made when its first process was taken in"),
+            Home::Ours(directory) => directory,
         }
     }
 
@@ -44,6 +54,7 @@ impl Home<'_> {
         match self {
             Home::Ready(cgroup) => cgroup.commit(),
             Home::Unit(unit) => unit.commit().expect("made when its first process was taken in"),
+            Home::Ours(directory) => directory,
         }
     }
 }
