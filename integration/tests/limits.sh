@@ -3,41 +3,9 @@
 # seconds: 300
 
 . /job/engines/checks.sh
-# The scripts below are handed on to the shells of the checks.
+. /job/engines/containers.sh
 set -a
 
-# bundle FILTER: a fresh bundle, its config.json changed by the jq filter; its directory in $bundle.
-bundle() {
-    bundle=$(mktemp -d /tmp/bundle.XXXXXX)
-    chmod 711 "$bundle"
-    mkdir "$bundle/rootfs"
-    # What scripts of former checks have left.
-    rm -f /tmp/root/{code,go,count,n,err}
-    mount --bind /tmp/root "$bundle/rootfs"
-    etui spec --bundle "$bundle"
-    jq ".process.terminal = false | .root.readonly = false | .process.noNewPrivileges = true
-        | .process.env += [\"PATH=/bin\"] | $1" "$bundle/config.json" >"$bundle/new"
-    mv "$bundle/new" "$bundle/config.json"
-}
-shell() { jq -n --arg script "$1" '{process: {args: ["sh", "-c", $script]}}'; }
-
-# start ID RESOURCES SCRIPT: a container in the background.
-start() {
-    bundle ". * $(shell "$3") | .linux.resources += $2 | .linux.cgroupsPath = \"/limits/$1\" | ${4:-.}"
-    "$RUNTIME" run --detach --bundle "$bundle" "$1" >"/tmp/out.$1" 2>&1 </dev/null
-    cgroup=/sys/fs/cgroup/limits/$1
-}
-# foreground ID RESOURCES SCRIPT [FILTER]: a container whose end is waited for.
-foreground() {
-    bundle ". * $(shell "$3") | .linux.resources += $2 | .linux.cgroupsPath = \"/limits/$1\" | ${4:-.}"
-    "$RUNTIME" run --bundle "$bundle" "$1"
-}
-remove() { for id in "$@"; do "$RUNTIME" delete --force "$id"; done; }
-update() { "$RUNTIME" update --resources - "$1" <<<"$2"; }
-clean_up() { for name in etui runc; do "$name" list -q | xargs -rn1 "$name" delete --force; done; }
-value() { sed -n "s/^$2 //p" "$cgroup/$1"; }
-more_than() { local got; got=$(value "$1" "$2"); [ "$got" -gt "$3" ] || { echo "$1 $2: $got, not more than $3"; return 1; }; }
-loop='while :; do :; done'
 counting='while :; do echo >>/count; sleep 0.02; done'
 eats='tail /dev/zero'
 
@@ -281,8 +249,7 @@ set +a
 modprobe -a zram loop tun
 echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0
 truncate -s 16M /tmp/disk && disk >/dev/null
-busybox_root /tmp/root
-mkdir -p /sys/fs/cgroup/limits
+prepare_containers
 engine "no engine: etui $(etui --version | head -1 | cut -d' ' -f3)"
 check "memory: over the limit is killed, counted, neighbours live" memory
 check "memory: an init process over the limit is killed" memory_of_init
@@ -311,5 +278,4 @@ check "cgroup namespace" cgroup_namespace
 check "delegation of a writable cgroup" delegation
 check "delegation to a user namespace" delegation_to_a_user_namespace
 check "limits are out of the container's reach" limits_stay_out_of_reach
-nothing_left_behind() { expect "" find /sys/fs/cgroup/limits -mindepth 1 -type d; }
 check "nothing is left behind" nothing_left_behind
