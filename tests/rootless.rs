@@ -89,6 +89,20 @@ fn a_container_without_a_cgroup_lives_and_dies() {
 }
 
 #[test]
+fn a_user_raises_the_oom_score() {
+    let container = of_a_user("sleep 1000").with("/process/oomScoreAdj", 100);
+    container.write_config();
+    let bundle = container.bundle();
+    as_user(&container, &["run", "-d", "--bundle", bundle.to_str().unwrap(), &container.id]).ok();
+    // It was a race: whether the process hid before its score was written.
+    for _ in 0..10 {
+        let entered =
+            as_user(&container, &["exec", &container.id, "cat", "/proc/self/oom_score_adj"]);
+        assert_eq!(entered.ok().text(), "100");
+    }
+}
+
+#[test]
 fn what_a_user_may_not_is_told() {
     if !only_etui() {
         return;

@@ -1,6 +1,6 @@
 # Sourced by the tests of normal users: one who has subordinate ids, with a systemd of her own where process 1 is one.
 
-alice=1001
+export alice=1001
 # as_alice COMMAND...: in a cgroup handed to her; with her environment and no other.
 as_alice() {
     local there=(env)

@@ -24,7 +24,7 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, keyring, process, terminal};
+use crate::kernel::{capabilities, credentials, keyring, limits, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
 
@@ -126,7 +126,6 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
                 Entry::Kept(keeper) => keeper.take_in(cradle.cgroup, pid),
                 Entry::Inherited => Ok(()),
             })?;
-            newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
     }
@@ -173,6 +172,9 @@ fn to_ready(
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
+    if let Some(score) = join.process.oom_score_adj {
+        limits::set_own_oom_score_adj(&procfs, score).context("process.oomScoreAdj")?;
+    }
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
     if let Some(searchers) = join.keyring {
