@@ -37,6 +37,15 @@ clean_up() { for name in etui runc; do "$name" list -q | xargs -rn1 "$name" dele
 value() { sed -n "s/^$2 //p" "$cgroup/$1"; }
 more_than() { local got; got=$(value "$1" "$2"); [ "$got" -gt "$3" ] || { echo "$1 $2: $got, not more than $3"; return 1; }; }
 loop='while :; do :; done'
+# 3 MB to the container's disk; $tenths is how long that took.
+writes='dd if=/dev/zero of=/dev/disk bs=64k count=48 oflag=direct 2>/dev/null; echo $? >/code; sleep 100'
+tenths_to_write() {
+    local from=${EPOCHREALTIME/./}
+    eventually 60 test -s "$bundle/rootfs/code"
+    expect 0 cat "$bundle/rootfs/code"
+    tenths=$(((${EPOCHREALTIME/./} - from) / 100000))
+    echo "written in $tenths tenths of a second"
+}
 set +a
 
 # The root file system of those bundles, and where their cgroups are.

@@ -1,6 +1,6 @@
 # What a machine with several processors has: cpuset, huge pages, nodes of memory, disks.
 # lab: plain
-# full: cpuset, hugetlb, processors, a disk
+# full: cpuset, hugetlb, processors, nodes, disk
 # seconds: 60
 
 . /job/engines/checks.sh
@@ -101,14 +101,6 @@ huge_pages() {
 disk='{major: 254, minor: 0}'
 on_disk() { echo "{devices: [{allow: false, access: \"rwm\"}, $disk + {allow: true, type: \"b\", access: \"rwm\"}], blockIO: $1}"; }
 with_disk=".linux.devices = [$disk + {path: \"/dev/disk\", type: \"b\"}]"
-writes='dd if=/dev/zero of=/dev/disk bs=64k count=48 oflag=direct 2>/dev/null; echo $? >/code; sleep 100'
-tenths_to_write() {
-    local from=${EPOCHREALTIME/./}
-    eventually 60 test -s "$bundle/rootfs/code"
-    expect 0 cat "$bundle/rootfs/code"
-    tenths=$(((${EPOCHREALTIME/./} - from) / 100000))
-    echo "written in $tenths tenths of a second"
-}
 slow_disk() {
     start slow "$(on_disk "{throttleWriteBpsDevice: [$disk + {rate: 524288}], throttleReadIOPSDevice: [$disk + {rate: 99}]}")" "$writes" "$with_disk"
     grep 'rbps=max wbps=524288 riops=99 wiops=max' "$cgroup/io.max"

@@ -39,6 +39,16 @@ swap_too_small() {
     eventually 20 sh -c "[ \$(sed -n 's/^oom_kill //p' $cgroup/memory.events) -ge 1 ]"
     remove swaps
 }
+swap_on_the_fly() {
+    start swaps '{memory: {limit: 16777216, swap: 16777216}}' "while [ ! -e /go ]; do sleep 0.1; done; $fill" "$tmpfs_at_tmp"
+    expect 0 cat "$cgroup/memory.swap.max"
+    update swaps '{"memory": {"limit": 16777216, "swap": 50331648}}'
+    touch "$bundle/rootfs/go"
+    eventually 20 test -s "$bundle/rootfs/code"
+    expect 0 cat "$bundle/rootfs/code"
+    [ "$(cat "$cgroup/memory.swap.current")" -gt 4194304 ]
+    remove swaps
+}
 memory_low_and_high() {
     start gentle '{memory: {limit: 67108864, reservation: 8388608}, unified: {"memory.high": "16777216"}}' "$fill" "$tmpfs_at_tmp"
     expect 8388608 cat "$cgroup/memory.low"
@@ -126,18 +136,10 @@ disk() { losetup -j /tmp/disk | grep . || losetup -f --direct-io=off /tmp/disk; 
 device() { stat -c '{"major": %Hr, "minor": %Lr}' "$(losetup -j /tmp/disk | cut -d: -f1)"; }
 disk_access() { jq -nc --argjson device "$(device)" '{devices: [{allow: false, access: "rwm"}, $device + {allow: true, type: "b", access: "rwm"}]}'; }
 with_disk() { echo ".linux.devices = [$(device) + {path: \"/dev/disk\", type: \"b\"}]"; }
-writes='dd if=/dev/zero of=/dev/disk bs=64k count=48 oflag=direct 2>/dev/null; echo $? >/code; sleep 100'
-seconds_to_write() {
-    local from=${EPOCHREALTIME/./}
-    eventually 30 test -s "$bundle/rootfs/code"
-    expect 0 cat "$bundle/rootfs/code"
-    tenths=$(((${EPOCHREALTIME/./} - from) / 100000))
-    echo "written in $tenths tenths of a second"
-}
 io() {
     start slow "$(disk_access) + {blockIO: {throttleWriteBpsDevice: [$(device) + {rate: 1048576}]}}" "$writes" "$(with_disk)"
     grep "wbps=1048576" "$cgroup/io.max"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -ge 20 ]
     remove slow
 }
@@ -145,13 +147,13 @@ io_on_the_fly() {
     start slows "$(disk_access)" 'while [ ! -e /go ]; do sleep 0.1; done; '"$writes" "$(with_disk)"
     update slows "{\"blockIO\": {\"throttleWriteBpsDevice\": [$(device | sed 's/}/, "rate": 1048576}/')]}}"
     touch "$bundle/rootfs/go"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -ge 20 ]
     remove slows
 }
 io_unlimited() {
     start fast "$(disk_access)" "$writes" "$(with_disk)"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -lt 20 ]
     remove fast
 }
@@ -196,6 +198,14 @@ unified() {
     expect "7 33554432 33 1" sh -c "cd $cgroup && echo \$(cat pids.max memory.max cpu.weight memory.oom.group)"
     # With oom.group the whole container goes.
     eventually 20 sh -c "$RUNTIME state any | grep -q stopped"
+    remove any
+}
+unified_on_the_fly() {
+    start any '{}' 'while [ ! -e /go ]; do sleep 0.1; done; '"$many"
+    update any '{"unified": {"pids.max": "5", "cpu.weight": "44"}}'
+    expect 44 cat "$cgroup/cpu.weight"
+    touch "$bundle/rootfs/go"
+    eventually 10 more_than pids.events max 0
     remove any
 }
 unified_refuses() {
@@ -256,6 +266,7 @@ check "memory: an init process over the limit is killed" memory_of_init
 check "memory: a container starts in 1 MB" small_memory
 check "memory+swap: what is over the memory goes to swap" swap
 check "memory+swap: over both is killed" swap_too_small
+check "memory+swap: update on the fly" swap_on_the_fly
 check "memory: reservation, high" memory_low_and_high
 check "memory: update on the fly" memory_on_the_fly
 check "cpu quota: throttled periods" quota
@@ -271,6 +282,7 @@ check "io.max: update on the fly" io_on_the_fly
 check "device filter: only what the list allows opens" device_filter
 check "mknod is refused without its capability" mknod_refused
 check "unified: any file" unified
+check "unified: update on the fly" unified_on_the_fly
 check "unified: refuses what is not there" unified_refuses
 check "freeze, thaw" freeze
 check "a frozen container can be killed" kill_frozen
