@@ -54,7 +54,9 @@ pauses() {
 }
 limits() {
     expect "33554432 20" pod run --rm -m 32m --pids-limit 20 bb sh -c 'cd /sys/fs/cgroup && echo $(cat memory.max pids.max)'
-    expect_status 137 pod run --name oom -m 16m --memory-swap 16m bb tail /dev/zero
+    expect_status 137 pod run --rm -m 16m --memory-swap 16m bb tail /dev/zero
+    # Podman hears of it from the cgroup, which must live as long as that takes.
+    expect_status 3 pod run --name oom -m 16m --memory-swap 16m bb sh -c 'tail /dev/zero; sleep 2; exit 3'
     expect true pod inspect --format '{{.State.OOMKilled}}' oom
     pod rm oom
     pod run -d --name u -m 64m bb sleep 100

@@ -48,4 +48,6 @@ check_buildah ""
 check "nothing is left behind" nothing_left_behind
 # Files of root's checks that hers have the same names for.
 rm -f /tmp/check.* /tmp/errors
-as_alice bash /job/engines/podman_user.sh
+session=()
+if [ "$MANAGER" = systemd ]; then session=(systemd-run --user --scope --quiet); fi
+as_alice "${session[@]}" bash /job/engines/podman_user.sh

@@ -2,10 +2,11 @@
 # lab: systemd
 # seconds: 400
 
-ONLY='^(run|exit codes|exec|stop|start|kill|pause|stats|top|update|OOM|--memory|--cpu|--pids|--device|--privileged|--cgroup|--user$|--init|restart|live|health|docker build|the default|eight|nothing)'
+asked=${ONLY:-}
+ONLY=${asked:-'^(run|exit codes|exec|stop|start|kill|pause|stats|top|update|OOM|--memory|--cpu|--pids|--device|--privileged|--cgroup|--user$|--init|restart|live|health|docker build|the default|eight|nothing)'}
 export ONLY
 . /job/engines/docker_checks.sh
-ONLY=
+ONLY=$asked
 
 uses_systemd() { expect systemd docker info --format '{{.CgroupDriver}}'; }
 runs_in_a_scope() {
