@@ -121,7 +121,10 @@ pub(super) fn note(home: &Home<'_>, record: &mut Record) {
 
 /// Sets up the cgroup that is there, before the program runs in it.
 pub(super) fn settle(home: &Home<'_>, plan: &Plan) -> Result<()> {
-    let Some(cgroup) = home.directory() else { return Ok(()) };
+    let Some(cgroup) = home.directory() else {
+        devices::warn_unfiltered(&plan.device_filter);
+        return Ok(());
+    };
     limits::apply(cgroup, &plan.limits)?;
     devices::attach(cgroup, &plan.device_filter)?;
     match plan.cgroup_owner {
