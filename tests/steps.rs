@@ -4,6 +4,8 @@ mod support;
 
 #[path = "steps/annotations.rs"]
 mod annotations;
+#[path = "steps/arrival.rs"]
+mod arrival;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]

@@ -1,12 +1,14 @@
 //! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
 //! in the plan, which it has from its parent with the rest of its memory.
 
-use std::mem::ManuallyDrop;
+use std::mem::forget;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use nix::unistd::{getpid, sethostname, setsid};
 
+use super::arrival::{Arrival, Departure};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -17,7 +19,7 @@ use crate::error::{Call, Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
-use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
@@ -25,6 +27,7 @@ use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, te
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
 use crate::sys::uts;
+use crate::timeline;
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
@@ -86,40 +89,52 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     process::forbid_inspection()?;
     lead_session(plan, &procfs)?;
     credentials::clear_umask();
-    enter_namespaces(plan, &joins)?;
+    timeline::done("session, keyring");
+    let departure = Departure::choose(plan)?;
+    enter_namespaces(plan, &joins, departure.namespace_to_make(plan))?;
     raise_loopback(plan)?;
+    timeline::done("enter namespaces");
 
-    let mut tree = rootfs::attach(&plan.rootfs, root)?;
-    attach_mounts(plan, &mut tree, mounts, channel)?;
-    fill_dev(plan, &tree, devices)?;
-    make_cwd(plan, &tree)?;
+    let mut arrival = departure.arrive(plan, root, mounts)?;
+    timeline::done("attach the root");
+    attach_mounts(plan, &mut arrival, channel)?;
+    timeline::done("mount");
+    let tree = &arrival.tree;
+    fill_dev(plan, tree, devices)?;
+    make_cwd(plan, tree)?;
+    timeline::done("fill /dev");
 
     let filter = payload::receive_filter(channel)?;
-    run_hooks_before_pivot(plan, channel, &tree, hook_outputs)?;
+    timeline::done("wait for the filter");
+    run_hooks_before_pivot(plan, channel, tree, hook_outputs)?;
+    timeline::done("hooks");
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
-    let masked = plan.masked_paths.iter().map(|path| tree.place(path));
-    masks::mask(masked, plan.mount_label.as_ref()).context("linux.maskedPaths")?;
-    let console = open_console(plan, &tree)?;
-    rootfs::enter(&procfs, &tree, plan.rootfs.switch)?;
+    arrival.mask(plan)?;
+    timeline::done("read-only and masked paths");
+    let tree = &arrival.tree;
+    let console = open_console(plan, tree)?;
+    arrival.enter_root(plan, &procfs)?;
+    timeline::done("enter the root");
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
     drop(console_socket);
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
-    seal_root(plan, &tree)?;
+    seal_root(plan, tree)?;
     payload::set_affinity(None)?;
     payload::set_attributes(&plan.process)?;
     payload::reset_signals()?;
 
-    let tree = ManuallyDrop::new(tree);
-    let _ = (&tree, ManuallyDrop::new(joins));
+    // Closed below, with everything else that is not the program's.
+    forget((arrival, joins));
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
     ours.extend(own_binary.as_ref().and_then(View::descriptor));
     ours.extend(hook_outputs.descriptors());
     payload::close_descriptors(preserve_fds, &ours)?;
+    timeline::done("names, labels, attributes");
 
     let program = payload::become_process(&plan.process, filter, procfs, channel)?;
     Ok(Ready { program, gate, own_binary, hook_outputs })
@@ -132,6 +147,7 @@ fn to_execve(plan: &Plan, ready: Ready<'_>, channel: Channel) -> i32 {
     drop(own_binary);
     let passed =
         said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
+    timeline::done("wait for start");
     let Ok(mut reporter) = passed else { return 1 };
     let error = match run_start_container_hooks(plan, hook_outputs) {
         Ok(()) => program.execute(),
@@ -172,27 +188,22 @@ fn lead_session(plan: &Plan, procfs: &Procfs) -> Result<()> {
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
 /// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
-fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
+fn enter_namespaces(
+    plan: &Plan,
+    joins: &[(Namespace, OwnedFd)],
+    of_mounts: CloneFlags,
+) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
-    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
-    if makes_ipc_namespace(&plan.namespaces) {
-        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
-    namespaces::create(last)?;
+    let ours = [Namespace::Ipc, Namespace::Uts, Namespace::Cgroup];
+    namespaces::create(plan.namespaces.flags_among(&ours) | of_mounts)?;
     for (namespace, fd) in mount {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     Ok(())
-}
-
-/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
-/// root, which nobody is at the clone.
-pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
-    namespaces.separates(Namespace::User)
 }
 
 /// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.
@@ -205,14 +216,10 @@ fn raise_loopback(plan: &Plan) -> Result<()> {
 }
 
 /// The network namespace is awaited as late as it can be: it takes its time.
-fn attach_mounts(
-    plan: &Plan,
-    tree: &mut Tree,
-    prepared: Vec<Prepared>,
-    channel: &Channel,
-) -> Result<()> {
+fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Result<()> {
     let mut awaited = network::Awaited::after_birth(plan);
-    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    let Arrival { tree, mounts: prepared, .. } = arrival;
+    let prepared = prepared.drain(..).chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;

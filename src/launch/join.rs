@@ -27,6 +27,7 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, credentials, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
+use crate::timeline;
 
 /// All that joining one container means.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +103,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
     match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
             let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
@@ -167,7 +169,9 @@ fn to_ready(
     if let Some(searchers) = join.keyring {
         payload::join_keyring(&join.id, searchers, &join.process, &procfs)?;
     }
+    timeline::done("session, keyring");
     enter(join, namespaces, cradle.init)?;
+    timeline::done("enter namespaces");
 
     hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
@@ -175,7 +179,9 @@ fn to_ready(
         .context("process.execCPUAffinity.final")?;
     payload::set_attributes(&join.process)?;
     payload::reset_signals()?;
+    timeline::done("labels, attributes");
     let filter = payload::receive_filter(channel)?;
+    timeline::done("wait for the filter");
     payload::close_descriptors(cradle.preserve_fds, &[channel.as_fd(), procfs.as_fd()])?;
     payload::become_process(&join.process, filter, procfs, channel)
 }

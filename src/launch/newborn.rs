@@ -15,6 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
+use crate::kernel::own_binary::View;
 use crate::kernel::process::{self, Execution, Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
@@ -33,6 +34,7 @@ pub struct Newborn<'a> {
     channel: Channel,
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
+    own_binary: Option<View>,
 }
 
 /// What a newborn process may need of us.
@@ -55,7 +57,20 @@ pub struct Care<'a> {
 impl<'a> Newborn<'a> {
     /// A process just cloned, which speaks on the other end of `channel`.
     pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
-        Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
+        Newborn {
+            pid,
+            pidfd: Some(Pidfd::from(pidfd)),
+            channel,
+            interrupts,
+            terminal: None,
+            own_binary: None,
+        }
+    }
+
+    /// The same process, with what our binary is executed from, to let go of when there is time.
+    pub(super) fn with(mut self, own_binary: Option<View>) -> Self {
+        self.own_binary = own_binary;
+        self
     }
 
     /// Has it moved to its cgroup, where it was not born there.
@@ -100,6 +115,8 @@ impl<'a> Newborn<'a> {
 
     /// Does what it asks for until it is ready: from then on it can only execute its program.
     pub fn attend(&mut self, care: &Care<'_>, cgroup: Option<&Directory>) -> Result<()> {
+        // Here and not before: now there is time to.
+        drop(self.own_binary.take());
         loop {
             match self.next(cgroup)? {
                 ToParent::RunHooks => self.run_hooks(care)?,

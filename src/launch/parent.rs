@@ -23,9 +23,10 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs};
 use crate::plan::Plan;
 use crate::spec::state::Status;
+use crate::timeline;
 
-/// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
+/// Namespaces the clone makes by itself. Init makes the others: some have to wait, the rest it makes while we go on.
+const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ pub struct Cradle<'c, 'h, 'a> {
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
-    /// What our binary is executed from, where init is to let go of it last: it waits when we are gone.
-    pub own_binary: Option<View>,
+    /// What our binary is executed from: init lets go of it where it waits when we are gone, otherwise we do.
+    pub own_binary: View,
     /// Where the outputs of hooks go.
     pub hook_outputs: &'c Outputs,
     /// Signals that end the making of the container.
@@ -54,18 +55,18 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
     let (ours, theirs) = Channel::pair()?;
+    let init_waits_alone = gate.outlives_parent();
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if !init::makes_ipc_namespace(&plan.namespaces) {
-        flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
     if !network::is_made_by_parent(plan) {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
+    timeline::done("prepare the clone");
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
     let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let joins = joins.into_iter().filter(|(kind, _)| !joined_beforehand(*kind)).collect();
             let inheritance = Inheritance {
@@ -77,16 +78,17 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 devices,
                 console_socket,
                 preserve_fds,
-                own_binary,
+                own_binary: init_waits_alone.then_some(own_binary),
                 hook_outputs,
             };
             std::process::exit(init::live(plan, inheritance, birthplace, theirs));
         }
         Birth::Parent { pid, pidfd } => (pid, pidfd),
     };
+    timeline::done("clone");
     drop(theirs);
-    drop(own_binary);
-    let newborn = Newborn::new(pid, pidfd, ours, interrupts);
+    let own_binary = (!init_waits_alone).then_some(own_binary);
+    let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
@@ -95,6 +97,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    timeline::done("maps, oom score");
     if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;
@@ -102,6 +105,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     } else if !plan.net_devices.is_empty() {
         move_net_devices(plan, &procfs, open_network(plan, &procfs, pid)?.as_fd())?;
     }
+    timeline::done("network");
     Ok(newborn)
 }
 

@@ -28,6 +28,7 @@ use crate::kernel::{
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
+use crate::timeline;
 
 /// More than any account file has; a hostile image's may have no end.
 const LONGEST_ACCOUNT_FILE: u64 = 1 << 20;
@@ -123,7 +124,9 @@ pub fn become_process(
         Entered::NotYet => enter_cwd(&process.cwd)?,
         Entered::Yes => {}
     }
+    timeline::done("become the user");
     let program = look_up(process, &environment(process))?;
+    timeline::done("look the program up");
     load(late.as_ref(), channel)?;
     Ok(program)
 }

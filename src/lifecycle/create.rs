@@ -6,7 +6,7 @@ use super::cgroup::{self as container_cgroup, Maker};
 use super::{Global, notify_socket, pid_file, rdt, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::{self, Home};
+use crate::kernel::cgroup;
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
@@ -24,6 +24,7 @@ use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::OCI_VERSION;
+use crate::timeline;
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,13 +57,13 @@ pub fn create(global: &Global, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What a container waits for once it is made.
+/// What a container waits for once it is made, and the view that our binary is executed from.
 #[derive(Debug)]
 pub(super) enum Waits {
-    /// Another call of etui. Init has time then to let go of the view that our binary is executed from.
+    /// Another call of etui. Init has time then to let go of the view.
     ForStart(View),
-    /// This one: its process stays our newborn.
-    ForUs,
+    /// This one: its process stays our newborn. We have time to let go of the view while it is made.
+    ForUs(View),
 }
 
 /// Where the master of the process's terminal goes.
@@ -94,8 +95,10 @@ pub(super) fn make<'a>(
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
     let bundle = Bundle::open(&options.bundle)?;
+    timeline::done("read config.json");
     let host = Host::probe()?;
     let maker = Maker::of(global, &host, interrupts)?;
+    timeline::done("probe the host");
     let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
     sockets.tell(&mut plan.process.env);
@@ -107,6 +110,7 @@ pub(super) fn make<'a>(
     let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
+    timeline::done("plan and refuse");
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = store.reserve(&record)?;
@@ -114,14 +118,14 @@ pub(super) fn make<'a>(
         notify_socket::make_directory(reservation.directory())?;
     }
     let hook_outputs = plan.hooks.outputs.open()?;
+    timeline::done("reserve the id");
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
-    if matches!(home, Home::Nowhere) {
-        record.cgroup_paths.clear();
-    }
+    container_cgroup::record_absence(&home, &mut record);
+    timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
-        Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
-        Waits::ForUs => (Gate::Channel, None),
+        Waits::ForStart(view) => (Gate::make(reservation.directory())?, view),
+        Waits::ForUs(view) => (Gate::Channel, view),
     };
     let mut init = parent::give_birth(
         &plan,
@@ -141,15 +145,15 @@ pub(super) fn make<'a>(
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program)?;
+    timeline::done("compile the filter");
     remember(&mut record, &init)?;
     reservation.update(&record)?;
-    if let Some(cgroup) = home.directory() {
-        container_cgroup::settle(cgroup, &plan)?;
-    }
+    timeline::done("record the process");
+    container_cgroup::furnish(home.directory(), &plan)?;
+    timeline::done("limits and device filter");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
-    if let (Some(cgroup), Some(name)) = (home.directory(), &plan.delegated_cgroup) {
-        cgroup::move_below(cgroup, name, init.pid(), plan.cgroup_owner)?;
-    }
+    container_cgroup::move_below(home.directory(), &plan, init.pid())?;
+    timeline::done("wait for Ready");
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -159,6 +163,7 @@ pub(super) fn make<'a>(
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);
+    timeline::done("commit the record");
     Ok(Made { init, cgroup, record })
 }
 

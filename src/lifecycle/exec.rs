@@ -25,6 +25,7 @@ use crate::plan::process;
 use crate::record::filter;
 use crate::spec::state::Status;
 use crate::spec::{Process, bundle};
+use crate::timeline;
 
 /// What `exec` is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,6 +99,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     };
     let container = Container::load(global, &options.id)?;
     refuse_unless_running(&container, options.paused)?;
+    timeline::done("load the record");
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
     payload::take_charge_of_descriptors(options.preserve_fds)?;
@@ -113,14 +115,19 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         preserve_fds: options.preserve_fds,
         interrupts: &signals,
     };
+    timeline::done("plan, open the cgroup");
     let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
+    timeline::done("clone");
     rdt::add(&container.record, process.pid())?;
     process.send_filter(filter::read(&container.directory)?)?;
+    timeline::done("read the filter");
     process.attend(&join.care(&process), cgroup.as_ref())?;
+    timeline::done("wait for Ready");
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
     process.start(cgroup.as_ref())?;
+    timeline::done("wait for execve");
     pid_file.keep();
 
     let terminal = process.take_terminal().map(Relay::new).transpose()?;
@@ -131,7 +138,9 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
             let company = Company { terminal, notifications: None, signals: &signals };
             // Here and not before: now there is time to.
             drop(own_binary);
-            foreground::stay_with(pid, &process, company)
+            let code = foreground::stay_with(pid, &process, company)?;
+            timeline::done("wait for the end");
+            Ok(code)
         }
     }
 }

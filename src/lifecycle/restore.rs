@@ -117,9 +117,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     let streams = images.read_descriptors()?;
     let console = sockets::connect(options.create.console_socket.as_deref())?;
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
-    if matches!(home, Home::Nowhere) {
-        record.cgroup_paths.clear();
-    }
+    container_cgroup::record_absence(&home, &mut record);
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     if let Some(searchers) = plan.keyring {
         keyring::join_session(&plan.id, searchers)?;
@@ -161,9 +159,7 @@ fn refuse(options: &Options, plan: &Plan) -> Result<()> {
 /// Has criu be where its children belong.
 fn take_in(criu: i32, home: &mut Home<'_>, rdt: Option<&NewGroups>, plan: &Plan) -> Result<()> {
     home.take_in(criu)?;
-    if let Some(cgroup) = home.directory() {
-        container_cgroup::settle(cgroup, plan)?;
-    }
+    container_cgroup::furnish(home.directory(), plan)?;
     match rdt {
         Some(groups) => groups.add(criu),
         None => Ok(()),

@@ -10,6 +10,7 @@ use crate::launch::start_gate;
 use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::state::Status;
+use crate::timeline;
 
 /// Releases the container's process; returns once the user's program executes and the poststart hooks have run, and
 /// where a service manager waits for it to be ready, once it says so.
@@ -39,9 +40,11 @@ fn release(global: &Global, id: &str) -> Result<(Container, Option<Relay>)> {
         Status::Running => return Err(Error::new("cannot start an already running container")),
         other => return Err(Error::new(format!("cannot start a container in the {other} state"))),
     }
+    timeline::done("load the record");
     let notifications = notify_socket::listen(&container.directory)?;
     start_gate::release(&container.directory)?;
     must_have_executed(&container.record)?;
+    timeline::done("wait for execve");
     Ok((container, notifications))
 }
 

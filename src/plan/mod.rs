@@ -183,25 +183,28 @@ impl Plan {
                 namespaces: &namespaces,
                 id_maps: (&uid_map, &gid_map),
                 cgroup_mount_point: &host.cgroup_mount,
-                cgroup: &cgroup.as_ref().map_or_else(
-                    || host.own_cgroup_directory(),
-                    |cgroup| cgroup.directory(&host.cgroup_mount),
-                ),
+                cgroup: &cgroup_directory(cgroup.as_ref(), host),
                 label: mount_label.as_ref(),
             },
         )?;
+        let hooks = hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?;
         let nodes = devices::plan(&linux.devices)?;
-        let making = if host.is_rootless() || namespaces.separates(Namespace::User) {
-            Making::Bind
-        } else {
-            Making::Node
-        };
+        let making = making(&namespaces, host);
         Ok(Plan {
             id: request.id.to_owned(),
             bundle: request.bundle.to_owned(),
             annotations: spec.annotations.clone(),
             keyring: keyring(request.keyring, &namespaces),
-            rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
+            rootfs: rootfs::plan(
+                spec,
+                &rootfs::Surroundings {
+                    bundle: request.bundle,
+                    switch: request.switch,
+                    namespaces: &namespaces,
+                    mounts: &mounts.all,
+                    hooks: &hooks,
+                },
+            )?,
             mounts: mounts.all,
             mount_label,
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
@@ -220,13 +223,10 @@ impl Plan {
                 },
             )?,
             seccomp: seccomp::plan(linux.seccomp.as_ref(), &spec.annotations)?,
-            hooks: hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?,
+            hooks,
             net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
             rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
-            cgroup_necessity: match linux.cgroups_path.is_empty() && limits.is_empty() {
-                true => Necessity::Dispensable,
-                false => Necessity::Required,
-            },
+            cgroup_necessity: necessity(&linux.cgroups_path, &limits),
             delegated_cgroup: cgroup_owner::delegated(&spec.annotations)?,
             limits,
             device_filter: resources::device_filter(&linux, host)?,
@@ -280,6 +280,21 @@ fn cgroup(
     }
 }
 
+/// Where a container's processes are; without a cgroup of their own, where we are.
+fn cgroup_directory(cgroup: Option<&cgroup::Path>, host: &Host) -> PathBuf {
+    match cgroup {
+        Some(cgroup) => cgroup.directory(&host.cgroup_mount),
+        None => host.own_cgroup_directory(),
+    }
+}
+
+fn necessity(asked: &str, limits: &cgroup::Limits) -> Necessity {
+    match asked.is_empty() && limits.is_empty() {
+        true => Necessity::Dispensable,
+        false => Necessity::Required,
+    }
+}
+
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
 fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
     refuse::null_byte("linux.cgroupsPath", asked)?;
@@ -302,6 +317,14 @@ pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
         Session::Inherited => None,
         Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
         Session::New => Some(Searchers::User),
+    }
+}
+
+/// Without rights over the host's user namespace mknod(2) is refused.
+fn making(namespaces: &Namespaces, host: &Host) -> Making {
+    match host.is_rootless() || namespaces.separates(Namespace::User) {
+        true => Making::Bind,
+        false => Making::Node,
     }
 }
 

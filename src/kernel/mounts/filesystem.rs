@@ -40,7 +40,7 @@ pub(super) fn attach(
         .call(|| format!("fsmount({:?})", filesystem.kind))
         .map_err(|error| explain(error, filesystem))?;
     if let Some(label) = &filesystem.root_label {
-        lsm::label_file(mount.as_fd(), label)?;
+        lsm::label_directory(mount.as_fd(), label)?;
     }
     match filesystem.kind.to_bytes() {
         b"proc" | b"sysfs" => place::ordinary_directory(tree, destination, mount),
@@ -53,28 +53,22 @@ pub(super) fn attach(
     }
 }
 
-/// Mounts the cgroup v2 hierarchy on `destination`.
-pub(super) fn attach_cgroup(
-    tree: &mut Tree,
-    destination: &Path,
-    attr: MountAttr,
-    view: &CgroupView,
-) -> Result<OwnedFd> {
+/// The cgroup v2 hierarchy, not yet attached anywhere.
+pub(super) fn detached_cgroup(attr: MountAttr, view: &CgroupView) -> Result<OwnedFd> {
     let bound = |path: &Path| {
         let copy = clone_host_path(path, Reach::Recursive)?;
         set_attr(copy.as_fd(), attr, Reach::One)?;
         Ok(copy)
     };
-    let mount = match view {
-        CgroupView::Host { mount_point } => bound(mount_point)?,
+    match view {
+        CgroupView::Host { mount_point } => bound(mount_point),
         CgroupView::Namespace { fallback } => match new_cgroup_mount(attr) {
             Err(error) if matches!(error.errno(), Some(Errno::EPERM | Errno::EBUSY)) => {
-                bound(fallback)?
+                bound(fallback)
             }
-            other => other?,
+            other => other,
         },
-    };
-    place::directory(tree, destination, mount)
+    }
 }
 
 fn new_cgroup_mount(attr: MountAttr) -> Result<OwnedFd> {
@@ -174,6 +168,13 @@ fn inherited_mode(
     let Some(covered) = safe_path::find(tree.root(), destination)? else { return Ok(None) };
     let mode = fstat(&covered).call(|| "fstat")?.st_mode & 0o7777;
     Ok(CString::new(format!("{mode:o}")).ok())
+}
+
+/// Whether the host's tree must be in sight when it is mounted: mount(2) finds its target by our `/proc`, and a device or a
+/// directory that an option names is looked up then.
+pub(super) fn needs_hosts_tree(filesystem: &Filesystem) -> bool {
+    const KINDS_WITHOUT_PATHS: [&CStr; 5] = [c"proc", c"sysfs", c"tmpfs", c"devpts", c"mqueue"];
+    needs_mount_2(filesystem) || !KINDS_WITHOUT_PATHS.contains(&&*filesystem.kind)
 }
 
 fn needs_mount_2(filesystem: &Filesystem) -> bool {

@@ -202,6 +202,31 @@ pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
     Ok(Some(detached))
 }
 
+/// Makes `mount` detached for someone who is about to leave the host's tree, in the namespaces that the mount is for.
+///
+/// `propagation` as in [`prepare`]; what needs nothing of the host is left for [`attach`].
+pub fn take_along(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
+    match &mount.what {
+        What::Cgroup { attr, view } => {
+            let detached =
+                filesystem::detached_cgroup(*attr, view).with_context(|| describe(mount))?;
+            propagation.apply(detached.as_fd())?;
+            Ok(Some(detached))
+        }
+        _ => prepare(mount, propagation),
+    }
+}
+
+/// Whether `mount` can only be made where the host's tree is in sight: [`take_along`] is not enough.
+pub fn needs_hosts_tree(mount: &Mount) -> bool {
+    match &mount.what {
+        What::Filesystem(filesystem) => filesystem::needs_hosts_tree(filesystem),
+        What::Bind(bind) => bind.source_link == SourceLink::Copied,
+        What::Cgroup { .. } => false,
+        What::Remount { options, .. } => options.is_some(),
+    }
+}
+
 /// Whether only a process with rights over the host's user namespace can make this mount.
 pub fn needs_privileged_preparation(mount: &Mount) -> bool {
     matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
@@ -247,7 +272,8 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
             place::bind(tree, &mount.destination, mount.destination_link, detached).map(Some)
         }
         What::Cgroup { attr, view } => {
-            filesystem::attach_cgroup(tree, &mount.destination, *attr, view).map(Some)
+            let detached = prepared.map_or_else(|| filesystem::detached_cgroup(*attr, view), Ok)?;
+            place::directory(tree, &mount.destination, detached).map(Some)
         }
         What::Remount { attr, options } => {
             let target = place::existing(tree, &mount.destination)?;
