@@ -3,7 +3,10 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-TARGET ?= $(shell uname -m)-unknown-linux-gnu
+# musl where it is there (scripts/target); make TARGET=x86_64-unknown-linux-gnu for glibc.
+ifndef TARGET
+TARGET := $(shell scripts/target)
+endif
 RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 

@@ -13,6 +13,7 @@ pub(super) static GLOBAL: &[&Flag] = &[
     &SYSTEMD_CGROUP,
     &CGROUP_MANAGER,
     &ROOTLESS,
+    &TIMELINE,
     &HELP,
     &VERSION,
 ];

@@ -24,9 +24,10 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, keyring, limits, process, terminal};
+use crate::kernel::{capabilities, credentials, limits, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
+use crate::timeline;
 
 /// All that joining one container means.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,7 @@ impl Join {
         Care {
             prestart: &[],
             create_runtime: &[],
+            hook_outputs: None,
             listener: self.listener.as_ref(),
             state,
             rlimits: &self.process.rlimits,
@@ -68,24 +70,13 @@ impl Join {
     }
 }
 
-/// How a process comes into the container's cgroup.
-#[derive(Debug, Clone, Copy)]
-pub enum Entry<'a> {
-    /// It is born there, or we move it.
-    Direct,
-    /// The same, and where we may do neither systemd does, whose unit it is.
-    Kept(Keeper<'a>),
-    /// The container has no cgroup of its own: it stays in ours.
-    Inherited,
-}
-
 /// Where the process is born, and what it is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cradle<'c, 'a> {
-    /// Its cgroup.
-    pub cgroup: &'c Directory,
-    /// How the process comes into it.
-    pub entry: Entry<'c>,
+    /// Its cgroup; ours where the container has none.
+    pub cgroup: Option<&'c Directory>,
+    /// The unit that keeps it, where systemd has made it.
+    pub keeper: Option<Keeper<'c>>,
     /// The container's init.
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
@@ -109,10 +100,10 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let cgroup = (!matches!(cradle.entry, Entry::Inherited)).then_some(cradle.cgroup);
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cgroup)?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
     match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
             let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
@@ -121,10 +112,10 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, |pid| match &cradle.entry {
-                Entry::Direct => cradle.cgroup.add_process(pid),
-                Entry::Kept(keeper) => keeper.take_in(cradle.cgroup, pid),
-                Entry::Inherited => Ok(()),
+            newborn.place(birthplace, |pid| match (&cradle.keeper, cradle.cgroup) {
+                (Some(keeper), Some(cgroup)) => keeper.take_in(cgroup, pid),
+                (None, Some(cgroup)) => cgroup.add_process(pid),
+                (_, None) => Ok(()),
             })?;
             Ok(newborn)
         }
@@ -178,9 +169,11 @@ fn to_ready(
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
     if let Some(searchers) = join.keyring {
-        keyring::join_session(&join.id, searchers)?;
+        payload::join_keyring(&join.id, searchers, &join.process, &procfs)?;
     }
+    timeline::done("session, keyring");
     enter(join, namespaces, cradle.init)?;
+    timeline::done("enter namespaces");
 
     hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
@@ -188,7 +181,9 @@ fn to_ready(
         .context("process.execCPUAffinity.final")?;
     payload::set_attributes(&join.process)?;
     payload::reset_signals()?;
+    timeline::done("labels, attributes");
     let filter = payload::receive_filter(channel)?;
+    timeline::done("wait for the filter");
     payload::close_descriptors(cradle.preserve_fds, &[channel.as_fd(), procfs.as_fd()])?;
     payload::become_process(&join.process, filter, procfs, channel)
 }
@@ -211,7 +206,10 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
             .context("enter the container's namespaces")?;
     }
     match join.namespaces.contains(&Namespace::User) {
-        true => credentials::become_root().context("become root of the user namespace"),
+        true => credentials::become_root()
+            // A change of ids may have made it one that others may look into.
+            .and_then(|()| process::forbid_inspection())
+            .context("become root of the user namespace"),
         false => Ok(()),
     }
 }

@@ -13,8 +13,8 @@ pub enum Home<'a> {
     Ready(NewCgroup),
     /// It comes with its first process.
     Unit(NewUnit<'a>),
-    /// It is the one that we are in ourselves: nobody may make another.
-    Ours(Directory),
+    /// There is none: the container stays in its caller's.
+    Nowhere,
 }
 
 impl Home<'_> {
@@ -22,7 +22,7 @@ impl Home<'_> {
     pub fn birthplace(&self) -> Option<&Directory> {
         match self {
             Home::Ready(cgroup) => Some(cgroup.directory()),
-            Home::Unit(_) | Home::Ours(_) => None,
+            Home::Unit(_) | Home::Nowhere => None,
         }
     }
 
@@ -31,30 +31,25 @@ impl Home<'_> {
         match self {
             Home::Ready(cgroup) => cgroup.directory().add_process(pid),
             Home::Unit(unit) => unit.start(pid),
-            Home::Ours(_) => Ok(()),
+            Home::Nowhere => Ok(()),
         }
     }
 
-    /// Whether it is the container's alone, and so can be limited, frozen and removed with it.
-    pub fn is_the_containers(&self) -> bool {
-        !matches!(self, Home::Ours(_))
-    }
-
-    /// The cgroup of the first process, which is in it.
-    pub fn directory(&self) -> &Directory {
+    /// The cgroup of the first process, which is in it; none where the container has none of its own.
+    pub fn directory(&self) -> Option<&Directory> {
         match self {
-            Home::Ready(cgroup) => cgroup.directory(),
-            Home::Unit(unit) => unit.directory().expect("made when its first process was taken in"),
-            Home::Ours(directory) => directory,
+            Home::Ready(cgroup) => Some(cgroup.directory()),
+            Home::Unit(unit) => unit.directory(),
+            Home::Nowhere => None,
         }
     }
 
     /// Keeps it.
-    pub fn commit(self) -> Directory {
+    pub fn commit(self) -> Option<Directory> {
         match self {
-            Home::Ready(cgroup) => cgroup.commit(),
-            Home::Unit(unit) => unit.commit().expect("made when its first process was taken in"),
-            Home::Ours(directory) => directory,
+            Home::Ready(cgroup) => Some(cgroup.commit()),
+            Home::Unit(unit) => unit.commit(),
+            Home::Nowhere => None,
         }
     }
 }
