@@ -296,21 +296,6 @@ fn cgroup(
     }
 }
 
-/// Where a container's processes are; without a cgroup of their own, where we are.
-fn cgroup_directory(cgroup: Option<&cgroup::Path>, host: &Host) -> PathBuf {
-    match cgroup {
-        Some(cgroup) => cgroup.directory(&host.cgroup_mount),
-        None => host.own_cgroup_directory(),
-    }
-}
-
-fn necessity(asked: &str, limits: &cgroup::Limits) -> Necessity {
-    match asked.is_empty() && limits.is_empty() {
-        true => Necessity::Dispensable,
-        false => Necessity::Required,
-    }
-}
-
 /// An absolute `cgroupsPath` starts at the root of the hierarchy, a relative one, and the default, at our own cgroup.
 fn cgroup_path(asked: &str, id: &str, host: &Host) -> Result<cgroup::Path> {
     refuse::null_byte("linux.cgroupsPath", asked)?;
