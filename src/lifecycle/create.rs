@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::{
-    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
+    Global, NOT_STARTED, cgroup as container_cgroup, notify_socket, pid_file, rdt,
+    socket_activation, sockets,
 };
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
 use crate::kernel::cgroup::systemd::Systemd;
@@ -131,13 +132,14 @@ pub(super) fn make<'a>(
             own_binary,
             interrupts,
         },
-    )?;
+    )
+    .context(NOT_STARTED)?;
     if let Some(rdt) = &rdt {
         rdt.add(init.pid())?;
     }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
-    init.send_filter(program)?;
+    init.send_filter(program).context(NOT_STARTED)?;
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     cgroup::limits::apply(home.directory(), &plan.limits)?;
@@ -145,7 +147,7 @@ pub(super) fn make<'a>(
     if let Some(owner) = plan.cgroup_owner {
         home.directory().delegate(owner)?;
     }
-    init.attend(&parent::care(&plan, &init), home.directory())?;
+    init.attend(&parent::care(&plan, &init), home.directory()).context(NOT_STARTED)?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -220,11 +222,8 @@ pub(super) fn provisional_record(
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
         id: plan.id.clone(),
-        oci_version: if spec.oci_version.is_empty() {
-            OCI_VERSION.to_owned()
-        } else {
-            spec.oci_version
-        },
+        // That of the state, not of the bundle: runtime.md, "State".
+        oci_version: OCI_VERSION.to_owned(),
         stage: Stage::Provisional,
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,

@@ -51,9 +51,6 @@ pub fn follow(
     interval: Duration,
     tell: &mut dyn FnMut(&Event) -> Result<()>,
 ) -> Result<()> {
-    if interval.is_zero() {
-        return Err(Error::refused("duration interval must be greater than 0"));
-    }
     let cgroup = open_running(global, id)?;
     let watch = Watch::open(&cgroup)?;
     let mut kills = watch.kills()?;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, cgroup, foreground, pid_file, rdt, sockets};
+use super::{Attachment, Global, NOT_STARTED, cgroup, foreground, pid_file, rdt, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::Directory;
@@ -98,6 +98,9 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     };
     let container = Container::load(global, &options.id)?;
     refuse_unless_running(&container, options.paused)?;
+    if options.process.is_none() && options.args.is_empty() {
+        return Err(Error::refused("exec args cannot be empty"));
+    }
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
     payload::take_charge_of_descriptors(options.preserve_fds)?;
@@ -113,10 +116,11 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         preserve_fds: options.preserve_fds,
         interrupts: &signals,
     };
-    let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
+    let mut process =
+        give_birth(&container, &join, &cradle, options.cgroup.as_deref()).context(NOT_STARTED)?;
     rdt::add(&container.record, process.pid())?;
-    process.send_filter(filter::read(&container.directory)?)?;
-    process.attend(&join.care(&process), &cgroup)?;
+    process.send_filter(filter::read(&container.directory)?).context(NOT_STARTED)?;
+    process.attend(&join.care(&process), &cgroup).context(NOT_STARTED)?;
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;

@@ -84,6 +84,8 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
         return Err(Error::refused("--systemd-cgroup: etui restores into cgroups it makes itself"));
     }
     let bundle = Bundle::open(&options.create.bundle)?;
+    let store = Store::new(&global.root);
+    store.check_free(&options.create.id)?;
     let host = Host::probe()?;
     let request = create::request(&options.create, &bundle, None);
     let plan = Plan::new(&request, &bundle.spec, &host)?;
@@ -94,7 +96,7 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
     let console = sockets::connect(options.create.console_socket.as_deref())?;
 
     let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
-    let reservation = Store::new(&global.root).reserve(&record)?;
+    let reservation = store.reserve(&record)?;
     let cgroup =
         cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
     cgroup::limits::apply(cgroup.directory(), &plan.limits)?;

@@ -35,6 +35,14 @@ impl Store {
         Ok(self.root.join(id))
     }
 
+    /// Fails where another container has the id, or none can; only [`Store::reserve`] takes it.
+    pub fn check_free(&self, id: &str) -> Result<()> {
+        match fs::symlink_metadata(self.directory(id)?) {
+            Ok(_) => Err(taken(id)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Takes the id of `record` and writes the record down; fails when another container has the id.
     pub fn reserve(&self, record: &Record) -> Result<Reservation> {
         let directory = self.directory(&record.id)?;
@@ -48,9 +56,7 @@ impl Store {
         // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
         match DirBuilder::new().mode(0o711).create(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::new("container with given ID already exists")
-                    .of_kind(Kind::ContainerExists)
-                    .hint(format!("choose another id, or delete {}", record.id)));
+                return Err(taken(&record.id));
             }
             made => made.call(|| format!("mkdir({directory:?})"))?,
         }
@@ -179,6 +185,12 @@ pub fn check_id(id: &str) -> Result<()> {
             .hint("letters, digits, `_`, `+`, `-` and `.` are allowed"));
     }
     Ok(())
+}
+
+fn taken(id: &str) -> Error {
+    Error::new("container with given ID already exists")
+        .of_kind(Kind::ContainerExists)
+        .hint(format!("choose another id, or delete {id}"))
 }
 
 fn no_such_container() -> Error {
