@@ -37,7 +37,8 @@ def takes_the_stand_in(runtime):
     trial = Container(Machine(runtime, runtime, reaps=False))
     trial.before = [Path(__file__).with_name("with-resctrl"), RESCTRL]
     try:
-        return trial.set("linux.intelRdt", {"closID": "/"}).create().code == 0 and str(trial.pid()) in tasks(RESCTRL)
+        trial.set("linux.intelRdt", {"l3CacheSchema": lines_of("L3")}).create()
+        return clos(trial).is_dir()
     finally:
         trial.close()
 
