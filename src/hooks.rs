@@ -1,5 +1,7 @@
 //! Runs one program: bytes on stdin, environment, deadline, captured output. Knows not which hook it is.
 
+mod outputs;
+
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::fs::File;
@@ -18,6 +20,8 @@ use nix::unistd::pipe2;
 
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::exec::{self, CStrings, Child, Spawn};
+
+pub use outputs::{OutputFiles, Outputs};
 
 /// A program to run at a point of the life cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,20 +51,29 @@ pub struct Interrupt<'a> {
     pub reason: &'a dyn Fn() -> Result<()>,
 }
 
+/// What hooks run beside.
+#[derive(Clone, Copy, Default)]
+pub struct Circumstances<'a> {
+    /// What may end them early.
+    pub interrupt: Option<Interrupt<'a>>,
+    /// Where their outputs go.
+    pub outputs: Option<&'a Outputs>,
+}
+
 /// Runs the hooks of a point of the life cycle, such as `createRuntime`, in order, up to the first that fails.
 pub fn run_all(point: &str, hooks: &[Hook], stdin: &[u8]) -> Result<()> {
-    run_all_unless(point, hooks, stdin, None)
+    run_all_in(point, hooks, stdin, Circumstances::default())
 }
 
 /// As [`run_all`], up to an interruption too.
-pub fn run_all_unless(
+pub fn run_all_in(
     point: &str,
     hooks: &[Hook],
     stdin: &[u8],
-    interrupt: Option<Interrupt<'_>>,
+    circumstances: Circumstances<'_>,
 ) -> Result<()> {
     hooks.iter().enumerate().try_for_each(|(index, hook)| {
-        run_unless(hook, stdin, interrupt)
+        run_in(hook, stdin, circumstances)
             .with_context(|| format!("error running {point} hook #{index}"))
     })
 }
@@ -70,11 +83,13 @@ pub fn run_all_unless(
 /// What it leaves running in the background is not waited for, whatever it holds open. The caller ignores SIGPIPE, as Rust
 /// programs do from the start.
 pub fn run(hook: &Hook, stdin: &[u8]) -> Result<()> {
-    run_unless(hook, stdin, None)
+    run_in(hook, stdin, Circumstances::default())
 }
 
-fn run_unless(hook: &Hook, stdin: &[u8], interrupt: Option<Interrupt<'_>>) -> Result<()> {
-    let mut running = Running::start(hook, stdin)?;
+/// As [`run`], up to an interruption too.
+pub fn run_in(hook: &Hook, stdin: &[u8], circumstances: Circumstances<'_>) -> Result<()> {
+    let interrupt = circumstances.interrupt;
+    let mut running = Running::start(hook, stdin, circumstances.outputs)?;
     let deadline = hook.timeout.map(|timeout| Instant::now() + timeout);
     loop {
         if let Some(status) = running.ended()? {
@@ -107,10 +122,14 @@ struct Running<'input> {
 }
 
 impl Running<'_> {
-    fn start<'input>(hook: &Hook, input: &'input [u8]) -> Result<Running<'input>> {
-        let pipe = || pipe2(OFlag::O_CLOEXEC).call(|| "pipe2()");
-        let ((their_in, our_in), (our_out, their_out), (our_err, their_err)) =
-            (pipe()?, pipe()?, pipe()?);
+    fn start<'input>(
+        hook: &Hook,
+        input: &'input [u8],
+        files: Option<&Outputs>,
+    ) -> Result<Running<'input>> {
+        let (their_in, our_in) = pipe2(OFlag::O_CLOEXEC).call(|| "pipe2()")?;
+        let (stdout, their_out) = Output::into(files.and_then(|files| files.stdout.as_ref()))?;
+        let (stderr, their_err) = Output::into(files.and_then(|files| files.stderr.as_ref()))?;
         let path = CString::new(hook.path.as_os_str().as_bytes()).map_err(|_| null_byte())?;
         let name = [hook.path.to_string_lossy().into_owned()];
         let arguments = if hook.args.is_empty() { &name[..] } else { &hook.args[..] };
@@ -126,8 +145,8 @@ impl Running<'_> {
             reaped: false,
             input,
             stdin: Some(File::from(our_in)),
-            stdout: Output::new(our_out),
-            stderr: Output::new(our_err),
+            stdout,
+            stderr,
         };
         running.never_block()?;
         running.write_input();
@@ -243,8 +262,17 @@ struct Output {
 }
 
 impl Output {
-    fn new(pipe: OwnedFd) -> Output {
-        Output { pipe: Some(File::from(pipe)), tail: VecDeque::new() }
+    fn new(pipe: Option<OwnedFd>) -> Output {
+        Output { pipe: pipe.map(File::from), tail: VecDeque::new() }
+    }
+
+    /// What the hook writes to, `file` or else a pipe, and what we hear of it.
+    fn into(file: Option<&OwnedFd>) -> Result<(Output, OwnedFd)> {
+        if let Some(file) = file {
+            return Ok((Output::new(None), file.try_clone().call(|| "dup(hook output)")?));
+        }
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).call(|| "pipe2()")?;
+        Ok((Output::new(Some(ours)), theirs))
     }
 
     /// Reads what is there: at most what a pipe holds, so that a hook that never stops talking can't keep us from its deadline.
@@ -281,7 +309,7 @@ mod tests {
     fn of_a_long_output_the_end_is_kept() {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
         drop(writer);
-        let mut output = Output::new(reader);
+        let mut output = Output::new(Some(reader));
         output.keep(&vec![b'a'; OUTPUT_BYTES]);
         output.keep(b"end\n");
         assert_eq!(output.tail.len(), OUTPUT_BYTES);

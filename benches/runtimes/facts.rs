@@ -1,10 +1,14 @@
 //! What does not vary from run to run: system calls, memory, size.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use crate::measure::{self, Usage};
 use crate::works::Rig;
 use crate::{Result, Runtime};
+
+/// How often each system call is made.
+pub type Calls = BTreeMap<String, u64>;
 
 /// Of one program.
 #[derive(Debug)]
@@ -14,7 +18,7 @@ pub struct Facts {
     /// The size of its file, in bytes.
     pub size: u64,
     /// Of `run`, `exec` and `state`, in this order; none where it fails.
-    pub verbs: Vec<(&'static str, Option<Usage>, Option<u64>)>,
+    pub verbs: Vec<(&'static str, Option<Usage>, Option<Calls>)>,
 }
 
 /// Of every program, the floor last.

@@ -20,6 +20,12 @@ impl Figure {
         Figure { median, p90: times[(last * 9).div_ceil(10)] }
     }
 
+    /// The one in the middle, by its median.
+    pub fn middle(mut figures: Vec<Figure>) -> Option<Figure> {
+        figures.sort_unstable_by_key(|figure| figure.median);
+        figures.get(figures.len() / 2).copied()
+    }
+
     /// Milliseconds of the median.
     pub fn milliseconds(&self) -> f64 {
         self.median.as_secs_f64() * 1e3

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! make bench ARGS="--runs 30 --tree DIR --runtime PATH --write"
-//!   --runs N        how often each is measured (30)
+//!   --runs N        how often each is measured in a round (30)
+//!   --rounds N      how often all of it is repeated (1): a target counts as met when it is in three rounds of three
 //!   --tree DIR      a root tree whose crun and runc are measured, with its libraries, instead of the host's
 //!   --runtime PATH  one more runtime
 //!   --only          nothing but etui and what --runtime names
@@ -14,9 +15,11 @@
 //! ```
 
 mod bundles;
+mod calls;
 mod facts;
 mod figures;
 mod measure;
+mod phases;
 mod report;
 mod scale;
 mod view;
@@ -40,6 +43,7 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Options {
     runs: usize,
+    rounds: usize,
     tree: Option<PathBuf>,
     runtimes: Vec<PathBuf>,
     only: bool,
@@ -65,8 +69,10 @@ fn main() -> Result<()> {
     let runtimes = find_runtimes(&options)?;
     let rig = works::Rig::new(&scratch, floor, runtimes)?;
     let mut report = report::Report::new(&rig);
-    report.works = works::measure_all(&rig, options.runs)?;
+    report.works = works::measure_all(&rig, options.rounds, options.runs)?;
     report.facts = facts::gather(&rig)?;
+    report.calls = calls::measure(&rig)?;
+    report.phases = phases::measure(&rig, options.runs)?;
     if options.scale {
         report.scale = scale::measure(&rig)?;
     }
@@ -80,6 +86,7 @@ fn main() -> Result<()> {
 fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
     let mut options = Options {
         runs: 30,
+        rounds: 1,
         tree: None,
         runtimes: Vec::new(),
         only: false,
@@ -90,6 +97,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--runs" => options.runs = value()?.parse()?,
+            "--rounds" => options.rounds = value()?.parse()?,
             "--tree" => options.tree = Some(value()?.into()),
             "--runtime" => options.runtimes.push(value()?.into()),
             "--only" => options.only = true,

@@ -1,8 +1,8 @@
 //! Running a command, and what it took: time, memory, system calls.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -83,12 +83,12 @@ pub fn watch(command: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// How many system calls `program` with `arguments` and all its children make; none without strace(1).
+/// How often `program` with `arguments` and all its children make each system call; none without strace(1).
 pub fn system_calls<A: AsRef<OsStr>>(
     program: &Path,
     arguments: &[A],
     scratch: &Path,
-) -> Result<Option<u64>> {
+) -> Result<Option<BTreeMap<String, u64>>> {
     let counts = scratch.join("strace");
     let run = Command::new("strace")
         .args(["-f", "-c", "-o"])
@@ -100,8 +100,12 @@ pub fn system_calls<A: AsRef<OsStr>>(
         .stderr(Stdio::null())
         .status();
     let Ok(_) = run else { return Ok(None) };
-    let mut text = String::new();
-    fs::File::open(counts)?.read_to_string(&mut text)?;
-    let total = text.lines().find(|line| line.trim_end().ends_with(" total"));
-    Ok(total.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()))
+    let text = fs::read_to_string(counts)?;
+    // Share of time, seconds, microseconds a call, calls, errors where there were some, name.
+    let rows = text.lines().filter(|line| !line.contains("---") && !line.contains("% time"));
+    let row = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        Some(((*words.last()?).to_owned(), words.get(3)?.parse().ok()?))
+    };
+    Ok(Some(rows.filter_map(row).filter(|(name, _)| name != "total").collect()))
 }

@@ -31,17 +31,70 @@ pub struct Rig {
     sleeper: Value,
 }
 
-/// The figures of one work, in the order of the rig: the floor where it can do it, then the runtimes.
+/// What is asked of etui at one work, as a share of another's median.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Of crun's.
+    pub of_crun: f64,
+    /// Of the floor's.
+    pub of_floor: Option<f64>,
+}
+
+/// The figures of one work.
 #[derive(Debug)]
 pub struct Work {
     /// What was done.
     pub name: &'static str,
-    /// The floor's figure.
+    /// How etui must compare.
+    pub target: Target,
+    /// One for each round.
+    pub rounds: Vec<Round>,
+}
+
+/// The figures of one work in one round.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// The floor's, where it can do it.
     pub floor: Option<Figure>,
-    /// Each runtime's; none where it fails.
+    /// Each runtime's, in the order of the rig; none where it fails.
     pub runtimes: Vec<Option<Figure>>,
-    /// How etui must compare with crun.
-    pub target: f64,
+}
+
+impl Round {
+    fn etui_to(&self, other: Option<&Figure>) -> Option<f64> {
+        Some(self.runtimes.first()?.as_ref()?.ratio(other?))
+    }
+
+    /// etui's median as a share of crun's.
+    pub fn of_crun(&self) -> Option<f64> {
+        self.etui_to(self.runtimes.get(1)?.as_ref())
+    }
+
+    /// And of the floor's.
+    pub fn of_floor(&self) -> Option<f64> {
+        self.etui_to(self.floor.as_ref())
+    }
+
+    /// Whether etui did what is asked of it; none where there is nothing to compare with.
+    pub fn meets(&self, target: Target) -> Option<bool> {
+        let of_floor =
+            target.of_floor.zip(self.of_floor()).is_none_or(|(target, own)| own <= target);
+        Some(self.of_crun()? <= target.of_crun && of_floor)
+    }
+}
+
+impl Work {
+    /// The middle of all rounds, for each program by itself.
+    pub fn middle(&self) -> Round {
+        let of = |pick: &dyn Fn(&Round) -> Option<Figure>| {
+            Figure::middle(self.rounds.iter().filter_map(pick).collect())
+        };
+        let count = self.rounds.first().map_or(0, |round| round.runtimes.len());
+        Round {
+            floor: of(&|round| round.floor),
+            runtimes: (0..count).map(|at| of(&|round| round.runtimes[at])).collect(),
+        }
+    }
 }
 
 impl Rig {
@@ -102,8 +155,24 @@ impl Rig {
     }
 }
 
-/// Every work, by every program.
-pub fn measure_all(rig: &Rig, runs: usize) -> Result<Vec<Work>> {
+/// Every work by every program, in so many rounds of so many runs.
+pub fn measure_all(rig: &Rig, rounds: usize, runs: usize) -> Result<Vec<Work>> {
+    let mut works: Vec<Work> = Vec::new();
+    for number in 1..=rounds {
+        if rounds > 1 {
+            eprintln!("round {number} of {rounds}");
+        }
+        for (at, (name, target, round)) in measure_once(rig, runs)?.into_iter().enumerate() {
+            match works.get_mut(at) {
+                Some(work) => work.rounds.push(round),
+                None => works.push(Work { name, target, rounds: vec![round] }),
+            }
+        }
+    }
+    Ok(works)
+}
+
+fn measure_once(rig: &Rig, runs: usize) -> Result<Vec<(&'static str, Target, Round)>> {
     let default = rig.default.display().to_string();
     let run = |runtime: &Runtime| rig.verb(runtime, &["run", "--bundle", &default, "@bench"]);
     let run_docker = |runtime: &Runtime| {
@@ -120,18 +189,20 @@ pub fn measure_all(rig: &Rig, runs: usize) -> Result<Vec<Work>> {
     let exec = |runtime: &Runtime| rig.verb(runtime, &["exec", "@held", "true"]);
     let state = |runtime: &Runtime| rig.verb(runtime, &["state", "@held"]);
     let floor = || rig.floor();
+    let of_crun = |of_crun| Target { of_crun, of_floor: None };
+    let of_both = Target { of_crun: 0.5, of_floor: Some(1.35) };
 
     let mut works = vec![
-        interleave(rig, "run, default configuration", 0.5, Some(&floor), &run, runs),
-        interleave(rig, "run, Docker's configuration", 0.5, None, &run_docker, runs),
-        interleave(rig, "create, start, delete", 0.45, None, &whole_life, runs),
+        ("run, default configuration", of_both, interleave(rig, Some(&floor), &run, runs)),
+        ("run, Docker's configuration", of_crun(0.5), interleave(rig, None, &run_docker, runs)),
+        ("create, start, delete", of_crun(0.45), interleave(rig, None, &whole_life, runs)),
     ];
     for runtime in &rig.runtimes {
         // One that fails has no figures for what follows.
         let _ = rig.hold(runtime);
     }
-    works.push(interleave(rig, "exec of true", 0.4, None, &exec, runs));
-    works.push(interleave(rig, "state", 0.35, None, &state, runs));
+    works.push(("exec of true", of_crun(0.4), interleave(rig, None, &exec, runs)));
+    works.push(("state", of_crun(0.35), interleave(rig, None, &state, runs)));
     for runtime in &rig.runtimes {
         let _ = rig.verb(runtime, &["delete", "--force", "@held"]);
     }
@@ -141,14 +212,7 @@ pub fn measure_all(rig: &Rig, runs: usize) -> Result<Vec<Work>> {
 type Floor<'a> = &'a dyn Fn() -> Result<Duration>;
 type Act<'a> = &'a dyn Fn(&Runtime) -> Result<Duration>;
 
-fn interleave(
-    rig: &Rig,
-    name: &'static str,
-    target: f64,
-    floor: Option<Floor<'_>>,
-    act: Act<'_>,
-    runs: usize,
-) -> Work {
+fn interleave(rig: &Rig, floor: Option<Floor<'_>>, act: Act<'_>, runs: usize) -> Round {
     let mut floors = Vec::new();
     let mut all: Vec<Option<Vec<Duration>>> = vec![Some(Vec::new()); rig.runtimes.len()];
     for round in 0..WARM_UPS + runs {
@@ -160,16 +224,14 @@ fn interleave(
             match act(runtime) {
                 Ok(took) => good.extend((round >= WARM_UPS).then_some(took)),
                 Err(error) => {
-                    eprintln!("{name}: {error}");
+                    eprintln!("{error}");
                     *times = None;
                 }
             }
         }
     }
-    Work {
-        name,
+    Round {
         floor: (!floors.is_empty()).then(|| Figure::of(floors)),
         runtimes: all.into_iter().map(|times| times.map(Figure::of)).collect(),
-        target,
     }
 }

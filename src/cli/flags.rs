@@ -24,6 +24,11 @@ pub(super) static ROOTLESS: Flag = Flag::value(
     "WHEN",
     "pass over missing rights to cgroups: true, false or auto (default)",
 );
+pub(super) static TIMELINE: Flag = Flag::value(
+    "timeline",
+    "FILE",
+    "add the steps and what they took to FILE, for ui.perfetto.dev or chrome://tracing",
+);
 pub(super) static HELP: Flag = Flag::switch("help", "show help").short('h');
 pub(super) static VERSION: Flag = Flag::switch("version", "show the version").short('v');
 

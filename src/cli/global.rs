@@ -14,7 +14,7 @@ use super::log::{self, Format};
 use super::parse::Given;
 use crate::error::{Call, Context, Error, Result};
 use crate::lifecycle::{CgroupManager, Global, Rootless};
-use crate::warning;
+use crate::{timeline, warning};
 
 const SYSTEM_ROOT: &str = "/run/etui";
 
@@ -28,6 +28,14 @@ pub fn open_log(given: &Given) -> Result<()> {
         log::debug(&format!("{:?}", env::args_os()));
     }
     Ok(())
+}
+
+/// Begins the timeline that `--timeline` asks for.
+pub fn begin_timeline(given: &Given, verb: &str) -> Result<()> {
+    match given.path(&flags::TIMELINE) {
+        Some(file) => timeline::begin(&file, verb),
+        None => Ok(()),
+    }
 }
 
 /// What every verb is told by the global flags.
@@ -49,9 +57,7 @@ fn cgroup_manager_named(name: &str) -> Result<CgroupManager> {
     match name {
         "cgroupfs" => Ok(CgroupManager::Cgroupfs),
         "systemd" => Ok(CgroupManager::Systemd),
-        "disabled" => Err(Error::refused(
-            "--cgroup-manager=disabled: etui kills a container by its cgroup, and so makes one",
-        )),
+        "disabled" => Ok(CgroupManager::Disabled),
         _ => Err(Error::refused(format!(
             "--cgroup-manager is cgroupfs, systemd or disabled, not {name:?}"
         ))),

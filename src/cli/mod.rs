@@ -26,6 +26,7 @@ use crate::error::{Call, Error, Kind, Result};
 use crate::kernel::signals::expect_children;
 use crate::lifecycle::Global;
 use crate::lifecycle::container::Container;
+use crate::timeline;
 use grammar::{Flag, FlagsEnd, Verb};
 use parse::Given;
 
@@ -106,7 +107,8 @@ fn obey_verb(verb: &Verb, act: Action, given: &Given) -> u8 {
     if given.has(&flags::HELP) {
         return print_help(Some(verb));
     }
-    if let Err(error) = global::open_log(given) {
+    let opened = global::open_log(given).and_then(|()| global::begin_timeline(given, verb.name));
+    if let Err(error) = opened {
         return fail(FAILED, &error);
     }
     if let Some(fault) = verb.arguments.fault(verb.name, given.arguments.len()) {
@@ -117,7 +119,11 @@ fn obey_verb(verb: &Verb, act: Action, given: &Given) -> u8 {
         Ok(global) => global,
         Err(error) => return fail(FAILED, &error),
     };
-    match act(&global, given).map_err(|error| or_absence(&global, verb, given, error)) {
+    let acted = act(&global, given).map_err(|error| or_absence(&global, verb, given, error));
+    if let Err(error) = timeline::write() {
+        log::warning(&error.to_string());
+    }
+    match acted {
         Ok(code) => code,
         Err(error) if error.kind() == Kind::NoSuchVerb => fail(NO_SUCH_VERB, &error),
         Err(error) => fail(code_of_failure, &in_callers_words(verb, error)),

@@ -15,6 +15,7 @@ pub(super) static GLOBAL: &[&Flag] = &[
     &SYSTEMD_CGROUP,
     &CGROUP_MANAGER,
     &ROOTLESS,
+    &TIMELINE,
     &HELP,
     &VERSION,
 ];

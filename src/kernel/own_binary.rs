@@ -20,6 +20,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::exec::{self, CStrings};
 use crate::sys::mount_api::{self, MountAttr, Reach};
+use crate::timeline;
 
 /// From here on lies the descriptor of the view that this program is executed from: above what callers pass on.
 const VIEWS_FROM: RawFd = 512;
@@ -49,6 +50,8 @@ pub fn keep_out_of_reach() -> Result<View> {
         return Ok(View(exec::take_executed_descriptor(VIEWS_FROM)));
     }
     let view = readonly_view(own.as_fd())?;
+    timeline::done("make a view of the binary");
+    timeline::write()?;
     Err(execute(view.as_fd()).context("protect etui's own binary"))
 }
 

@@ -1,12 +1,14 @@
 //! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
 //! in the plan, which it has from its parent with the rest of its memory.
 
-use std::mem::ManuallyDrop;
+use std::mem::forget;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use nix::unistd::{getpid, sethostname, setsid};
 
+use super::arrival::{Arrival, Departure};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -14,21 +16,22 @@ use super::network;
 use super::payload::{self, Program};
 use super::start_gate::Gate;
 use crate::error::{Call, Context, Error, Result};
-use crate::hooks;
+use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::devices::{self, Making};
 use crate::kernel::mounts::{self, Prepared, Tree};
-use crate::kernel::namespaces::{self, Namespace, Namespaces};
+use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
-use crate::spec::state::Status;
+use crate::spec::state::{State, Status};
 use crate::sys::uts;
+use crate::timeline;
 
 /// What init has from its parent besides the plan: descriptors.
 #[derive(Debug)]
-pub struct Inheritance {
+pub struct Inheritance<'a> {
     /// The host's procfs, verified.
     pub procfs: Procfs,
     /// Where it waits for `start`.
@@ -47,12 +50,14 @@ pub struct Inheritance {
     pub preserve_fds: u32,
     /// What our binary is executed from, where init is to let go of it.
     pub own_binary: Option<View>,
+    /// Where the outputs of hooks go.
+    pub hook_outputs: &'a Outputs,
 }
 
 /// Lives init's life; returns only a failure's exit code.
 pub fn live(
     plan: &Plan,
-    inheritance: Inheritance,
+    inheritance: Inheritance<'_>,
     birthplace: Birthplace,
     channel: Channel,
 ) -> i32 {
@@ -68,68 +73,83 @@ pub fn live(
 }
 
 /// What is left to do when all that can fail has been done.
-struct Ready {
+struct Ready<'a> {
     program: Program,
     gate: Gate,
     own_binary: Option<View>,
+    hook_outputs: &'a Outputs,
 }
 
-fn to_ready(plan: &Plan, inheritance: Inheritance, channel: &Channel) -> Result<Ready> {
+fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
     let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
-    let Inheritance { console_socket, preserve_fds, own_binary, .. } = inheritance;
+    let Inheritance { console_socket, preserve_fds, own_binary, hook_outputs, .. } = inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
-    lead_session(plan)?;
+    lead_session(plan, &procfs)?;
     credentials::clear_umask();
-    enter_namespaces(plan, &joins)?;
+    timeline::done("session, keyring");
+    let departure = Departure::choose(plan)?;
+    enter_namespaces(plan, &joins, departure.namespace_to_make(plan))?;
     raise_loopback(plan)?;
+    timeline::done("enter namespaces");
 
-    let mut tree = rootfs::attach(&plan.rootfs, root)?;
-    attach_mounts(plan, &mut tree, mounts, channel)?;
-    fill_dev(plan, &tree, devices)?;
-    make_cwd(plan, &tree)?;
+    let mut arrival = departure.arrive(plan, root, mounts)?;
+    timeline::done("attach the root");
+    attach_mounts(plan, &mut arrival, channel)?;
+    timeline::done("mount");
+    let tree = &arrival.tree;
+    fill_dev(plan, tree, devices)?;
+    make_cwd(plan, tree)?;
+    timeline::done("fill /dev");
 
     let filter = payload::receive_filter(channel)?;
-    run_hooks_before_pivot(plan, channel, &tree)?;
+    timeline::done("wait for the filter");
+    run_hooks_before_pivot(plan, channel, tree, hook_outputs)?;
+    timeline::done("hooks");
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
-    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
-        .context("linux.maskedPaths")?;
-    let console = open_console(plan, &tree)?;
-    rootfs::enter(&tree, plan.rootfs.switch)?;
+    arrival.mask(plan)?;
+    timeline::done("read-only and masked paths");
+    let tree = &arrival.tree;
+    let console = open_console(plan, tree)?;
+    arrival.enter_root(plan, &procfs)?;
+    timeline::done("enter the root");
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
     drop(console_socket);
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
-    seal_root(plan, &tree)?;
+    seal_root(plan, tree)?;
     payload::set_affinity(None)?;
     payload::set_attributes(&plan.process)?;
     payload::reset_signals()?;
 
-    let tree = ManuallyDrop::new(tree);
-    let _ = (&tree, ManuallyDrop::new(joins));
+    // Closed below, with everything else that is not the program's.
+    forget((arrival, joins));
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
     ours.extend(own_binary.as_ref().and_then(View::descriptor));
+    ours.extend(hook_outputs.descriptors());
     payload::close_descriptors(preserve_fds, &ours)?;
+    timeline::done("names, labels, attributes");
 
     let program = payload::become_process(&plan.process, filter, procfs, channel)?;
-    Ok(Ready { program, gate, own_binary })
+    Ok(Ready { program, gate, own_binary, hook_outputs })
 }
 
-fn to_execve(plan: &Plan, ready: Ready, channel: Channel) -> i32 {
-    let Ready { program, gate, own_binary } = ready;
+fn to_execve(plan: &Plan, ready: Ready<'_>, channel: Channel) -> i32 {
+    let Ready { program, gate, own_binary, hook_outputs } = ready;
     let said = ToParent::Ready.send(&channel);
     // The parent is busy with the record now, and `start` still to come.
     drop(own_binary);
     let passed =
         said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
+    timeline::done("wait for start");
     let Ok(mut reporter) = passed else { return 1 };
-    let error = match run_start_container_hooks(plan) {
+    let error = match run_start_container_hooks(plan, hook_outputs) {
         Ok(()) => program.execute(),
         Err(error) => error,
     };
@@ -158,37 +178,32 @@ fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
 }
 
 /// No terminal of the caller's, no keys of the caller's.
-fn lead_session(plan: &Plan) -> Result<()> {
+fn lead_session(plan: &Plan, procfs: &Procfs) -> Result<()> {
     setsid().call(|| "setsid()")?;
     match plan.keyring {
-        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        Some(searchers) => payload::join_keyring(&plan.id, searchers, &plan.process, procfs),
         None => Ok(()),
     }
 }
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
 /// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
-fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
+fn enter_namespaces(
+    plan: &Plan,
+    joins: &[(Namespace, OwnedFd)],
+    of_mounts: CloneFlags,
+) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
-    let mut last = plan.namespaces.flags_among(&[Namespace::Cgroup, Namespace::Mount]);
-    if makes_ipc_namespace(&plan.namespaces) {
-        last |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
-    namespaces::create(last)?;
+    let ours = [Namespace::Ipc, Namespace::Uts, Namespace::Cgroup];
+    namespaces::create(plan.namespaces.flags_among(&ours) | of_mounts)?;
     for (namespace, fd) in mount {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
     Ok(())
-}
-
-/// The root of a new IPC namespace's message queues belongs to whoever makes it: with a user namespace that must be its
-/// root, which nobody is at the clone.
-pub(super) fn makes_ipc_namespace(namespaces: &Namespaces) -> bool {
-    namespaces.separates(Namespace::User)
 }
 
 /// A new network namespace has its loopback interface down; the parent has raised it in the one it makes.
@@ -201,19 +216,15 @@ fn raise_loopback(plan: &Plan) -> Result<()> {
 }
 
 /// The network namespace is awaited as late as it can be: it takes its time.
-fn attach_mounts(
-    plan: &Plan,
-    tree: &mut Tree,
-    prepared: Vec<Prepared>,
-    channel: &Channel,
-) -> Result<()> {
+fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Result<()> {
     let mut awaited = network::Awaited::after_birth(plan);
-    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    let Arrival { tree, mounts: prepared, .. } = arrival;
+    let prepared = prepared.drain(..).chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
-        mounts::attach(tree, mount, prepared)?;
+        mounts::attach(tree, mount, prepared).map_err(|error| mounts::of_field(mount, error))?;
     }
     awaited.enter(channel)
 }
@@ -240,7 +251,12 @@ fn make_cwd(plan: &Plan, tree: &Tree) -> Result<()> {
 
 /// The namespaces are there and the root is not entered: prestart and createRuntime run outside, then createContainer
 /// inside, each seeing the process id its side knows.
-fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result<()> {
+fn run_hooks_before_pivot(
+    plan: &Plan,
+    channel: &Channel,
+    tree: &Tree,
+    outputs: &Outputs,
+) -> Result<()> {
     if plan.hooks.run_outside_before_pivot() {
         ToParent::RunHooks.send(channel)?;
         ToInit::HooksRan.wait(channel)?;
@@ -250,11 +266,11 @@ fn run_hooks_before_pivot(plan: &Plan, channel: &Channel, tree: &Tree) -> Result
     }
     nix::unistd::fchdir(tree.root()).call(|| "fchdir(root)")?;
     let state = plan.state(Status::Creating, getpid().as_raw());
-    run_hooks("createContainer", &plan.hooks.create_container, &state)
+    run_hooks("createContainer", &plan.hooks.create_container, &state, outputs)
 }
 
 /// In the container, as its user, with its environment where a hook has none of its own.
-fn run_start_container_hooks(plan: &Plan) -> Result<()> {
+fn run_start_container_hooks(plan: &Plan, outputs: &Outputs) -> Result<()> {
     if plan.hooks.start_container.is_empty() {
         return Ok(());
     }
@@ -263,12 +279,13 @@ fn run_start_container_hooks(plan: &Plan) -> Result<()> {
     for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
         hook.env.clone_from(&plan.process.env);
     }
-    run_hooks("startContainer", &hooks, &state)
+    run_hooks("startContainer", &hooks, &state, outputs)
 }
 
-fn run_hooks(point: &str, hooks: &[hooks::Hook], state: &crate::spec::state::State) -> Result<()> {
+fn run_hooks(point: &str, hooks: &[Hook], state: &State, outputs: &Outputs) -> Result<()> {
     let state = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
-    hooks::run_all(point, hooks, &state)
+    let circumstances = hooks::Circumstances { outputs: Some(outputs), interrupt: None };
+    hooks::run_all_in(point, hooks, &state, circumstances)
 }
 
 /// The terminal is opened through the container's own devpts, by descriptors only, while the tree is still below us.

@@ -24,9 +24,10 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, keyring, process, terminal};
+use crate::kernel::{capabilities, credentials, limits, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
+use crate::timeline;
 
 /// All that joining one container means.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,7 @@ impl Join {
         Care {
             prestart: &[],
             create_runtime: &[],
+            hook_outputs: None,
             listener: self.listener.as_ref(),
             state,
             rlimits: &self.process.rlimits,
@@ -69,10 +71,10 @@ impl Join {
 }
 
 /// Where the process is born, and what it is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cradle<'c, 'a> {
-    /// Its cgroup.
-    pub cgroup: &'c Directory,
+    /// Its cgroup; ours where the container has none.
+    pub cgroup: Option<&'c Directory>,
     /// The unit that keeps it, where systemd has made it.
     pub keeper: Option<Keeper<'c>>,
     /// The container's init.
@@ -98,9 +100,10 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
     match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let later = join.namespaces.iter().filter(|kind| !beforehand.contains(kind));
             let later = later.fold(CloneFlags::empty(), |all, kind| all | kind.flag());
@@ -109,11 +112,11 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, |pid| match &cradle.keeper {
-                Some(keeper) => keeper.take_in(cradle.cgroup, pid),
-                None => cradle.cgroup.add_process(pid),
+            newborn.place(birthplace, |pid| match (&cradle.keeper, cradle.cgroup) {
+                (Some(keeper), Some(cgroup)) => keeper.take_in(cgroup, pid),
+                (None, Some(cgroup)) => cgroup.add_process(pid),
+                (_, None) => Ok(()),
             })?;
-            newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
     }
@@ -160,12 +163,17 @@ fn to_ready(
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
+    if let Some(score) = join.process.oom_score_adj {
+        limits::set_own_oom_score_adj(&procfs, score).context("process.oomScoreAdj")?;
+    }
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
     if let Some(searchers) = join.keyring {
-        keyring::join_session(&join.id, searchers)?;
+        payload::join_keyring(&join.id, searchers, &join.process, &procfs)?;
     }
+    timeline::done("session, keyring");
     enter(join, namespaces, cradle.init)?;
+    timeline::done("enter namespaces");
 
     hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
@@ -173,7 +181,9 @@ fn to_ready(
         .context("process.execCPUAffinity.final")?;
     payload::set_attributes(&join.process)?;
     payload::reset_signals()?;
+    timeline::done("labels, attributes");
     let filter = payload::receive_filter(channel)?;
+    timeline::done("wait for the filter");
     payload::close_descriptors(cradle.preserve_fds, &[channel.as_fd(), procfs.as_fd()])?;
     payload::become_process(&join.process, filter, procfs, channel)
 }
@@ -196,7 +206,10 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
             .context("enter the container's namespaces")?;
     }
     match join.namespaces.contains(&Namespace::User) {
-        true => credentials::become_root().context("become root of the user namespace"),
+        true => credentials::become_root()
+            // A change of ids may have made it one that others may look into.
+            .and_then(|()| process::forbid_inspection())
+            .context("become root of the user namespace"),
         false => Ok(()),
     }
 }

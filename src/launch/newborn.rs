@@ -12,10 +12,11 @@ use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use super::{death, listener};
 use crate::error::{Context, Error, Result};
-use crate::hooks::{self, Hook};
+use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
-use crate::kernel::process::{Pidfd, Waited};
+use crate::kernel::own_binary::View;
+use crate::kernel::process::{self, Execution, Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
@@ -33,6 +34,7 @@ pub struct Newborn<'a> {
     channel: Channel,
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
+    own_binary: Option<View>,
 }
 
 /// What a newborn process may need of us.
@@ -42,6 +44,8 @@ pub struct Care<'a> {
     pub prestart: &'a [Hook],
     /// then these.
     pub create_runtime: &'a [Hook],
+    /// Where their outputs go.
+    pub hook_outputs: Option<&'a Outputs>,
     /// Who answers for its system call filter.
     pub listener: Option<&'a Listener>,
     /// What hooks and the listener are told of the container.
@@ -53,7 +57,20 @@ pub struct Care<'a> {
 impl<'a> Newborn<'a> {
     /// A process just cloned, which speaks on the other end of `channel`.
     pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
-        Newborn { pid, pidfd: Some(Pidfd::from(pidfd)), channel, interrupts, terminal: None }
+        Newborn {
+            pid,
+            pidfd: Some(Pidfd::from(pidfd)),
+            channel,
+            interrupts,
+            terminal: None,
+            own_binary: None,
+        }
+    }
+
+    /// The same process, with what our binary is executed from, to let go of when there is time.
+    pub(super) fn with(mut self, own_binary: Option<View>) -> Self {
+        self.own_binary = own_binary;
+        self
     }
 
     /// Has it moved to its cgroup, where it was not born there.
@@ -97,7 +114,9 @@ impl<'a> Newborn<'a> {
     }
 
     /// Does what it asks for until it is ready: from then on it can only execute its program.
-    pub fn attend(&mut self, care: &Care<'_>, cgroup: &Directory) -> Result<()> {
+    pub fn attend(&mut self, care: &Care<'_>, cgroup: Option<&Directory>) -> Result<()> {
+        // Here and not before: now there is time to.
+        drop(self.own_binary.take());
         loop {
             match self.next(cgroup)? {
                 ToParent::RunHooks => self.run_hooks(care)?,
@@ -122,13 +141,14 @@ impl<'a> Newborn<'a> {
             news: self.interrupts.as_fd(),
             reason: &|| self.interrupts.check_interrupted(),
         });
-        hooks::run_all_unless("prestart", care.prestart, &state, interrupt)?;
-        hooks::run_all_unless("createRuntime", care.create_runtime, &state, interrupt)?;
+        let circumstances = hooks::Circumstances { interrupt, outputs: care.hook_outputs };
+        hooks::run_all_in("prestart", care.prestart, &state, circumstances)?;
+        hooks::run_all_in("createRuntime", care.create_runtime, &state, circumstances)?;
         self.say(&ToInit::HooksRan)
     }
 
     /// The next thing it says; an error when it fails, when it dies, or when we are told to give up.
-    fn next(&self, cgroup: &Directory) -> Result<ToParent> {
+    fn next(&self, cgroup: Option<&Directory>) -> Result<ToParent> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Failed(error)) => Err(error),
@@ -168,12 +188,12 @@ impl<'a> Newborn<'a> {
     }
 
     /// Lets it pass the gate, and waits until its program executes.
-    pub fn start(&self, cgroup: &Directory) -> Result<()> {
+    pub fn start(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.say(&ToInit::Start)?;
         self.wait_for_execve(cgroup)
     }
 
-    fn wait_for_execve(&self, cgroup: &Directory) -> Result<()> {
+    fn wait_for_execve(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Passed) => {}
@@ -183,7 +203,11 @@ impl<'a> Newborn<'a> {
         }
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
-            None => Ok(()),
+            // Its end closes the channel as execve does.
+            None => match process::execution_of_child(self.pid())? {
+                Execution::NotYet => Err(death::explain(self.pidfd(), cgroup)),
+                Execution::Done | Execution::Unknown => Ok(()),
+            },
             Some(ToParent::Failed(error)) => Err(error),
             Some(other) => Err(Error::new(format!("init said {other:?} after the gate"))),
         }

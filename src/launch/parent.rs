@@ -12,18 +12,21 @@ use super::network;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
+use crate::hooks::Outputs;
 use crate::kernel::cgroup::Home;
 use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Source;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
+use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs};
 use crate::plan::Plan;
 use crate::spec::state::Status;
+use crate::timeline;
 
-/// Namespaces the clone makes by itself. The others have to wait: see `init`.
-const BY_CLONE: [Namespace; 3] = [Namespace::User, Namespace::Pid, Namespace::Uts];
+/// Namespaces the clone makes by itself. Init makes the others: some have to wait, the rest it makes while we go on.
+const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 
 /// Where init is born, and what it is given.
 #[derive(Debug)]
@@ -36,31 +39,34 @@ pub struct Cradle<'c, 'h, 'a> {
     pub console_socket: Option<OwnedFd>,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
-    /// What our binary is executed from, where init is to let go of it last: it waits when we are gone.
-    pub own_binary: Option<View>,
+    /// What our binary is executed from: init lets go of it where it waits when we are gone, otherwise we do.
+    pub own_binary: View,
+    /// Where the outputs of hooks go.
+    pub hook_outputs: &'c Outputs,
     /// Signals that end the making of the container.
     pub interrupts: &'a Signals,
 }
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, preserve_fds, own_binary, interrupts } = cradle;
+    let Cradle { home, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
+    let Cradle { hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
     let (ours, theirs) = Channel::pair()?;
+    let init_waits_alone = gate.outlives_parent();
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if !init::makes_ipc_namespace(&plan.namespaces) {
-        flags |= plan.namespaces.flags_among(&[Namespace::Ipc]);
-    }
     if !network::is_made_by_parent(plan) {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
+    timeline::done("prepare the clone");
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
     let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
+            timeline::born();
             drop(ours);
             let joins = joins.into_iter().filter(|(kind, _)| !joined_beforehand(*kind)).collect();
             let inheritance = Inheritance {
@@ -72,23 +78,27 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 devices,
                 console_socket,
                 preserve_fds,
-                own_binary,
+                own_binary: init_waits_alone.then_some(own_binary),
+                hook_outputs,
             };
             std::process::exit(init::live(plan, inheritance, birthplace, theirs));
         }
         Birth::Parent { pid, pidfd } => (pid, pidfd),
     };
+    timeline::done("clone");
     drop(theirs);
-    drop(own_binary);
-    let newborn = Newborn::new(pid, pidfd, ours, interrupts);
+    let own_binary = (!init_waits_alone).then_some(own_binary);
+    let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
+    // Before its ids are mapped, for then it goes on and hides from us.
+    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
             .context("map the ids of the user namespace")?;
         newborn.say(&ToInit::IdsMapped)?;
     }
-    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    timeline::done("oom score, id maps");
     if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;
@@ -96,6 +106,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     } else if !plan.net_devices.is_empty() {
         move_net_devices(plan, &procfs, open_network(plan, &procfs, pid)?.as_fd())?;
     }
+    timeline::done("network");
     Ok(newborn)
 }
 
@@ -135,7 +146,11 @@ fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
     let mut prepared = Vec::new();
     for mount in &plan.mounts {
         let ours = separate || mounts::needs_privileged_preparation(mount);
-        prepared.push(if ours { mounts::prepare(mount, propagation)? } else { None });
+        prepared.push(match ours {
+            true => mounts::prepare(mount, propagation)
+                .map_err(|error| mounts::of_field(mount, error))?,
+            false => None,
+        });
     }
     if !separate {
         return Ok((None, prepared, Vec::new()));
@@ -152,11 +167,12 @@ fn may_mount() -> Result<bool> {
 }
 
 /// What init may need of us until it is ready.
-pub fn care<'plan>(plan: &'plan Plan, newborn: &Newborn<'_>) -> Care<'plan> {
+pub fn care<'a>(plan: &'a Plan, hook_outputs: &'a Outputs, newborn: &Newborn<'_>) -> Care<'a> {
     Care {
         prestart: &plan.hooks.prestart,
         create_runtime: &plan.hooks.create_runtime,
-        listener: plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref()),
+        hook_outputs: Some(hook_outputs),
+        listener: plan.seccomp.as_ref().and_then(Source::listener),
         state: plan.state(Status::Creating, newborn.pid()),
         rlimits: &plan.process.rlimits,
     }
@@ -165,7 +181,7 @@ pub fn care<'plan>(plan: &'plan Plan, newborn: &Newborn<'_>) -> Care<'plan> {
 /// Compiles the filter, while init is busy elsewhere; empty for none.
 pub fn compile_filter(plan: &Plan) -> Result<Vec<u8>> {
     match &plan.seccomp {
-        Some(profile) => Ok(seccomp::compile(profile).context("linux.seccomp")?.to_bytes()),
+        Some(source) => Ok(source.filter()?.to_bytes()),
         None => Ok(Vec::new()),
     }
 }

@@ -49,6 +49,11 @@ impl Gate {
         Ok(Gate::Pipes { start: pipe(START)?, answer: pipe(ANSWER)? })
     }
 
+    /// Whether init waits here when its parent is gone.
+    pub(super) fn outlives_parent(&self) -> bool {
+        matches!(self, Gate::Pipes { .. })
+    }
+
     /// The descriptors init keeps open until it executes its program.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {

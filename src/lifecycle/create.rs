@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{
-    Global, NOT_STARTED, cgroup as container_cgroup, notify_socket, pid_file, rdt,
-    socket_activation, sockets,
-};
+use super::cgroup::{self as container_cgroup, Maker};
+use super::{Global, NOT_STARTED, notify_socket, pid_file, rdt, socket_activation, sockets};
 use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
-use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
@@ -21,12 +18,13 @@ use crate::launch::newborn::Newborn;
 use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
-use crate::plan::{CgroupMaker, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::record::store::Store;
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::OCI_VERSION;
+use crate::timeline;
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,13 +57,13 @@ pub fn create(global: &Global, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What a container waits for once it is made.
+/// What a container waits for once it is made, and the view that our binary is executed from.
 #[derive(Debug)]
 pub(super) enum Waits {
-    /// Another call of etui. Init has time then to let go of the view that our binary is executed from.
+    /// Another call of etui. Init has time then to let go of the view.
     ForStart(View),
-    /// This one: its process stays our newborn.
-    ForUs,
+    /// This one: its process stays our newborn. We have time to let go of the view while it is made.
+    ForUs(View),
 }
 
 /// Where the master of the process's terminal goes.
@@ -82,8 +80,8 @@ pub(super) enum Terminal {
 pub(super) struct Made<'a> {
     /// Its process, until it is let go.
     pub init: Newborn<'a>,
-    /// Its cgroup.
-    pub cgroup: cgroup::Directory,
+    /// Its cgroup, where it has one.
+    pub cgroup: Option<cgroup::Directory>,
     /// What is remembered of it.
     pub record: Record,
 }
@@ -97,30 +95,37 @@ pub(super) fn make<'a>(
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
     let bundle = Bundle::open(&options.bundle)?;
+    timeline::done("read config.json");
     let host = Host::probe()?;
-    let systemd = container_cgroup::systemd(global, &host)?;
-    let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
+    let maker = Maker::of(global, &host, interrupts)?;
+    timeline::done("probe the host");
+    let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
-    plan.process.env.extend(sockets.environment);
+    sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
     let notify = notify_socket::asked();
     if notify.is_some() {
         notify_socket::plan(&mut plan, &store.directory(&options.id)?);
     }
-    let passed_on = options.preserve_fds + sockets.count;
+    let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
+    timeline::done("plan and refuse");
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = store.reserve(&record)?;
     if notify.is_some() {
         notify_socket::make_directory(reservation.directory())?;
     }
-    let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    let hook_outputs = plan.hooks.outputs.open()?;
+    timeline::done("reserve the id");
+    let mut home = container_cgroup::home(global, &plan, &host, maker)?;
+    container_cgroup::note(&home, &mut record);
+    timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
-        Waits::ForStart(view) => (Gate::make(reservation.directory())?, Some(view)),
-        Waits::ForUs => (Gate::Channel, None),
+        Waits::ForStart(view) => (Gate::make(reservation.directory())?, view),
+        Waits::ForUs(view) => (Gate::Channel, view),
     };
     let mut init = parent::give_birth(
         &plan,
@@ -130,6 +135,7 @@ pub(super) fn make<'a>(
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
             own_binary,
+            hook_outputs: &hook_outputs,
             interrupts,
         },
     )
@@ -140,14 +146,16 @@ pub(super) fn make<'a>(
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program).context(NOT_STARTED)?;
+    timeline::done("compile the filter");
     remember(&mut record, &init)?;
     reservation.update(&record)?;
-    cgroup::limits::apply(home.directory(), &plan.limits)?;
-    cgroup::devices::attach(home.directory(), &plan.device_filter)?;
-    if let Some(owner) = plan.cgroup_owner {
-        home.directory().delegate(owner)?;
-    }
-    init.attend(&parent::care(&plan, &init), home.directory()).context(NOT_STARTED)?;
+    timeline::done("record the process");
+    container_cgroup::settle(&home, &plan)?;
+    timeline::done("limits and device filter");
+    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())
+        .context(NOT_STARTED)?;
+    timeline::done("wait for Ready");
+    container_cgroup::delegate(&home, &plan, init.pid())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -157,6 +165,7 @@ pub(super) fn make<'a>(
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);
+    timeline::done("commit the record");
     Ok(Made { init, cgroup, record })
 }
 
@@ -164,27 +173,24 @@ pub(super) fn make<'a>(
 pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
-    systemd: Option<&'a Systemd>,
+    maker: &'a Maker,
 ) -> Request<'a> {
     Request {
         id: &options.id,
         bundle: &bundle.path,
         switch: options.root_switch,
         keyring: options.keyring,
-        cgroups: match systemd {
-            Some(systemd) => CgroupMaker::Systemd { root: systemd.root() },
-            None => CgroupMaker::Ourselves,
-        },
+        cgroups: maker.for_plan(),
     }
 }
 
 /// What can be seen to fail before anything is touched.
-fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
+pub(super) fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     refuse_terminal_mismatch(options, plan, terminal)?;
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
         plan.process.selinux_label.as_deref(),
-        plan.mount_label.as_deref(),
+        plan.mount_label.as_ref().and_then(|label| label.value.as_deref()),
     )?;
     if plan.rdt.is_some() {
         mount_point()?;
@@ -253,7 +259,9 @@ pub(super) fn provisional_record(
     if let Some(unit) = &plan.unit {
         record.systemd_unit = unit.name.as_str().to_owned();
     }
-    record.set_cgroup_path(plan.cgroup.directory(&host.cgroup_mount));
+    if let Some(cgroup) = &plan.cgroup {
+        record.set_cgroup_path(cgroup.directory(&host.cgroup_mount));
+    }
     record
 }
 

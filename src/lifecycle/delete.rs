@@ -13,6 +13,7 @@ use crate::kernel::process::Waited;
 use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::state::Status;
+use crate::timeline;
 use crate::warning::warn;
 
 /// How long a killed process may take to vanish: it can be stuck in the kernel, or dump a large core.
@@ -68,12 +69,14 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
             .hint("kill it first, or use --force"));
         }
     }
+    timeline::done("load the record");
     remove(store, &container.record)
 }
 
 /// Kills what is left of the container, and removes all the record names; then the record, then poststop hooks run.
 pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;
+    timeline::done("end init");
     if let Some(path) = record.cgroup_path() {
         match record.init() {
             Some(_) => empty_cgroup(path)
@@ -83,8 +86,10 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
         }
         .context("remove the cgroup")?;
     }
+    timeline::done("remove the cgroup");
     rdt::remove(record)?;
     store.remove(&record.id)?;
+    timeline::done("remove the record");
     hooks_outside::run_poststop(record);
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::hooks;
 use crate::kernel::signals::Signals;
 use crate::plan;
 use crate::record::Record;
+use crate::spec;
 use crate::spec::state::{State, Status};
 use crate::warning::warn;
 
@@ -19,12 +20,14 @@ pub(super) fn run_poststart(record: &Record, signals: Option<&Signals>) -> Resul
     if hooks.poststart.is_empty() {
         return Ok(());
     }
-    let result = plan::hooks::plan(Some(hooks)).and_then(|hooks| {
+    let result = plan(record, hooks).and_then(|hooks| {
         let reason = || signals.map_or(Ok(()), Signals::check_interrupted);
         let interrupt =
             signals.map(|signals| hooks::Interrupt { news: signals.as_fd(), reason: &reason });
         let state = state(record, Status::Running)?;
-        hooks::run_all_unless("poststart", &hooks.poststart, &state, interrupt)
+        let outputs = Some(&hooks.outputs.open()?);
+        let circumstances = hooks::Circumstances { interrupt, outputs };
+        hooks::run_all_in("poststart", &hooks.poststart, &state, circumstances)
     });
     if result.is_err()
         && let Some(init) = record.init()
@@ -43,10 +46,12 @@ pub(super) fn run_poststop(record: &Record) {
         return;
     }
     let run = || {
-        let planned = plan::hooks::plan(Some(hooks))?;
+        let planned = plan(record, hooks)?;
         let state = state(record, Status::Stopped)?;
+        let outputs = planned.outputs.open()?;
+        let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt: None };
         for (index, hook) in planned.poststop.iter().enumerate() {
-            if let Err(error) = hooks::run(hook, &state) {
+            if let Err(error) = hooks::run_in(hook, &state, circumstances) {
                 warn(error.context(format!("error running poststop hook #{index}")).to_string());
             }
         }
@@ -55,6 +60,10 @@ pub(super) fn run_poststop(record: &Record) {
     if let Err(error) = run() {
         warn(error.to_string());
     }
+}
+
+fn plan(record: &Record, hooks: &spec::Hooks) -> Result<plan::hooks::Hooks> {
+    plan::hooks::plan(Some(hooks), &record.bundle, &record.config.annotations)
 }
 
 fn state(record: &Record, status: Status) -> Result<Vec<u8>> {

@@ -10,6 +10,7 @@ use crate::kernel::process;
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
 use crate::record::store::Store;
+use crate::timeline;
 
 /// What `run` is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,15 +49,15 @@ pub enum Orphans {
 pub fn run(global: &Global, options: &Options) -> Result<i32> {
     let own_binary = own_binary::keep_out_of_reach()?;
     match options.attachment {
-        Attachment::Detached => run_detached(global, options).map(|()| 0),
+        Attachment::Detached => run_detached(global, options, own_binary).map(|()| 0),
         Attachment::Foreground => run_in_foreground(global, options, own_binary),
     }
 }
 
-fn run_detached(global: &Global, options: &Options) -> Result<()> {
+fn run_detached(global: &Global, options: &Options, own_binary: View) -> Result<()> {
+    let waits = Waits::ForUs(own_binary);
     let signals = Signals::that_end_a_program()?;
-    let made =
-        create::make(global, &options.create, Waits::ForUs, Terminal::GoesToSocket, &signals)?;
+    let made = create::make(global, &options.create, waits, Terminal::GoesToSocket, &signals)?;
     let notifications = start(global, &made, &signals)?;
     let (pid, process) = made.init.release();
     match notifications {
@@ -66,19 +67,18 @@ fn run_detached(global: &Global, options: &Options) -> Result<()> {
 }
 
 fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Result<i32> {
+    let waits = Waits::ForUs(own_binary);
     let signals = Signals::all()?;
     if options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let mut made =
-        create::make(global, &options.create, Waits::ForUs, Terminal::StaysWithUs, &signals)?;
+    let mut made = create::make(global, &options.create, waits, Terminal::StaysWithUs, &signals)?;
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
     let notifications = start(global, &made, &signals)?;
     let (pid, process) = made.init.release();
-    // Here and not before: now there is time to.
-    drop(own_binary);
     let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(pid, &process, company)?;
+    timeline::done("wait for the end");
     if options.afterwards == Afterwards::Delete {
         delete_if_there(global, &options.create.id)?;
     }
@@ -103,7 +103,8 @@ fn start(
     let record = &made.record;
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
-        made.init.start(&made.cgroup)?;
+        made.init.start(made.cgroup.as_ref())?;
+        timeline::done("wait for execve");
         hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)
     };

@@ -1,10 +1,12 @@
 //! From `hooks` to programs to run, by point of the life cycle.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::refuse;
 use crate::error::{Error, Result};
-use crate::hooks::Hook;
+use crate::hooks::{Hook, OutputFiles};
 use crate::spec;
 
 /// Programs to run, by point of the life cycle, in order.
@@ -22,6 +24,8 @@ pub struct Hooks {
     pub poststart: Vec<Hook>,
     /// Outside, after `delete`.
     pub poststop: Vec<Hook>,
+    /// Where their outputs go.
+    pub outputs: OutputFiles,
 }
 
 impl Hooks {
@@ -31,8 +35,12 @@ impl Hooks {
     }
 }
 
-/// Plans `hooks`.
-pub fn plan(hooks: Option<&spec::Hooks>) -> Result<Hooks> {
+/// Plans `hooks`, of a bundle with these annotations.
+pub fn plan(
+    hooks: Option<&spec::Hooks>,
+    bundle: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Hooks> {
     let Some(hooks) = hooks else { return Ok(Hooks::default()) };
     Ok(Hooks {
         prestart: point("prestart", &hooks.prestart)?,
@@ -41,7 +49,22 @@ pub fn plan(hooks: Option<&spec::Hooks>) -> Result<Hooks> {
         start_container: point("startContainer", &hooks.start_container)?,
         poststart: point("poststart", &hooks.poststart)?,
         poststop: point("poststop", &hooks.poststop)?,
+        outputs: OutputFiles {
+            stdout: output_file("run.oci.hooks.stdout", bundle, annotations)?,
+            stderr: output_file("run.oci.hooks.stderr", bundle, annotations)?,
+        },
     })
+}
+
+/// crun's: a relative path starts at the bundle.
+fn output_file(
+    key: &str,
+    bundle: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Option<PathBuf>> {
+    let Some(file) = annotations.get(key).filter(|file| !file.is_empty()) else { return Ok(None) };
+    refuse::null_byte(&format!("annotations[{key:?}]"), file)?;
+    Ok(Some(bundle.join(file)))
 }
 
 fn point(name: &str, hooks: &[spec::Hook]) -> Result<Vec<Hook>> {
@@ -85,7 +108,8 @@ mod tests {
 
     fn planned(path: &str, timeout: Option<i64>) -> Result<Hooks> {
         let hook = spec::Hook { path: path.into(), timeout, ..Default::default() };
-        plan(Some(&spec::Hooks { poststart: vec![hook], ..Default::default() }))
+        let hooks = spec::Hooks { poststart: vec![hook], ..Default::default() };
+        plan(Some(&hooks), Path::new("/bundle"), &BTreeMap::new())
     }
 
     #[test]
@@ -94,7 +118,23 @@ mod tests {
         assert_eq!(hooks.poststart[0].path, PathBuf::from("/bin/true"));
         assert_eq!(hooks.poststart[0].timeout, Some(Duration::from_secs(3)));
         assert!(hooks.prestart.is_empty() && !hooks.run_outside_before_pivot());
-        assert_eq!(plan(None).unwrap(), Hooks::default());
+        assert_eq!(plan(None, Path::new("/bundle"), &BTreeMap::new()).unwrap(), Hooks::default());
+    }
+
+    #[test]
+    fn outputs_go_to_files_below_the_bundle_or_elsewhere() {
+        let annotations = |stdout: &str, stderr: &str| {
+            let keys = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"].map(str::to_owned);
+            keys.into_iter().zip([stdout.to_owned(), stderr.to_owned()]).collect()
+        };
+        let hooks = spec::Hooks::default();
+        let planned = |annotations| plan(Some(&hooks), Path::new("/bundle"), &annotations);
+        let outputs = planned(annotations("/var/log/out", "err")).unwrap().outputs;
+        assert_eq!(outputs.stdout, Some("/var/log/out".into()));
+        assert_eq!(outputs.stderr, Some("/bundle/err".into()));
+        assert_eq!(planned(annotations("", "")).unwrap().outputs, OutputFiles::default());
+        let error = planned(annotations("a\0b", "")).unwrap_err().to_string();
+        assert!(error.starts_with("annotations[\"run.oci.hooks.stdout\"]: "), "{error}");
     }
 
     #[test]

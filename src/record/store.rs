@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::Record;
@@ -35,14 +36,6 @@ impl Store {
         Ok(self.root.join(id))
     }
 
-    /// Fails where another container has the id, or none can; only [`Store::reserve`] takes it.
-    pub fn check_free(&self, id: &str) -> Result<()> {
-        match fs::symlink_metadata(self.directory(id)?) {
-            Ok(_) => Err(taken(id)),
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Takes the id of `record` and writes the record down; fails when another container has the id.
     pub fn reserve(&self, record: &Record) -> Result<Reservation> {
         let directory = self.directory(&record.id)?;
@@ -52,13 +45,16 @@ impl Store {
             .mode(0o700)
             .create(root)
             .call(|| format!("mkdir({root:?})"))
+            .map_err(root_of_ones_own)
             .context("make the state directory")?;
         // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
         match DirBuilder::new().mode(0o711).create(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(taken(&record.id));
+                return Err(Error::new("container with given ID already exists")
+                    .of_kind(Kind::ContainerExists)
+                    .hint(format!("choose another id, or delete {}", record.id)));
             }
-            made => made.call(|| format!("mkdir({directory:?})"))?,
+            made => made.call(|| format!("mkdir({directory:?})")).map_err(root_of_ones_own)?,
         }
         let reservation = Reservation { directory, fate: Fate::Removed };
         reservation.update(record)?;
@@ -187,10 +183,12 @@ pub fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-fn taken(id: &str) -> Error {
-    Error::new("container with given ID already exists")
-        .of_kind(Kind::ContainerExists)
-        .hint(format!("choose another id, or delete {id}"))
+fn root_of_ones_own(error: Error) -> Error {
+    match error.errno() {
+        Some(Errno::EACCES | Errno::EPERM) => error
+            .hint("this directory is not ours: set XDG_RUNTIME_DIR, or name another with --root"),
+        _ => error,
+    }
 }
 
 fn no_such_container() -> Error {

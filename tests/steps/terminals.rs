@@ -80,15 +80,25 @@ fn an_exec_gets_a_terminal() {
     assert!(text.contains("/dev/pts/"), "{text:?}");
 }
 
-/// Runs a verb of the runtime under `script`, which gives it a terminal, and types `input`.
-fn under_script(container: &Container, arguments: &str, input: &str) -> crate::support::Outcome {
+/// Runs a verb of the runtime under `script`, which gives it a terminal, and types `input` once the program has
+/// said `cue`: what is typed before the terminal is raw is the outer terminal's.
+fn under_script(
+    container: &Container,
+    arguments: &str,
+    cue: &str,
+    input: &str,
+) -> crate::support::Outcome {
     container.write_config();
     let runtime = container.command();
     let words = std::iter::once(runtime.get_program()).chain(runtime.get_args());
     let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
     let mut shell = Command::new("sh");
+    let typescript = container.dir().join("typescript");
+    std::fs::write(&typescript, "").unwrap();
+    let typescript = typescript.display();
     let script = format!(
-        "{{ sleep 0.2; printf '{input}'; sleep 0.2; }} | script -qec '{line} {arguments}' /dev/null"
+        "{{ timeout 20 sh -c 'until grep -q {cue} {typescript}; do sleep 0.05; done'; printf '{input}'; sleep 0.2; }} |
+        script --flush -qec '{line} {arguments}' {typescript}"
     );
     shell.args(["-c", &script]).env("ETUI_TEST", &container.id);
     container.complete(shell)
@@ -98,7 +108,7 @@ fn under_script(container: &Container, arguments: &str, input: &str) -> crate::s
 fn the_foreground_relays_the_terminal() {
     let container = on_a_terminal("stty -echo; echo ready; read line; echo got $line; exit 6");
     let arguments = format!("run --bundle {} {}", container.bundle().display(), container.id);
-    let outcome = under_script(&container, &arguments, "typed\\n").exits(6);
+    let outcome = under_script(&container, &arguments, "^ready", "typed\\n").exits(6);
     assert!(outcome.stdout.contains("got typed"), "{outcome:#?}");
 }
 
@@ -108,7 +118,7 @@ fn the_foreground_passes_control_keys_on() {
         "trap 'echo interrupted; exit 4' INT; echo ready; while :; do usleep 5000; done",
     );
     let arguments = format!("run --bundle {} {}", container.bundle().display(), container.id);
-    let outcome = under_script(&container, &arguments, "\\003").exits(4);
+    let outcome = under_script(&container, &arguments, "^ready", "\\003").exits(4);
     assert!(outcome.stdout.contains("interrupted"), "{outcome:#?}");
 }
 
@@ -118,7 +128,7 @@ fn a_foreground_exec_relays_the_terminal() {
     container.up();
     let arguments =
         format!("exec --tty {} sh -c \"tty; read l; echo got \\$l; exit 5\"", container.id);
-    let outcome = under_script(&container, &arguments, "typed\\n").exits(5);
+    let outcome = under_script(&container, &arguments, "/dev/pts/", "typed\\n").exits(5);
     assert!(
         outcome.stdout.contains("got typed") && outcome.stdout.contains("/dev/pts/"),
         "{outcome:#?}"

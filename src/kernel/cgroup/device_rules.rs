@@ -90,6 +90,44 @@ impl DeviceRule {
     pub fn allows(&self) -> bool {
         self.verdict == Verdict::Allow
     }
+
+    /// Whether it names all that `other` names.
+    pub(super) fn covers(&self, other: &DeviceRule) -> bool {
+        let among = |own: Option<u32>, number| own.is_none() || own == number;
+        self.access.contains(other.access)
+            && match (self.devices, other.devices) {
+                (Devices::All, _) => true,
+                (_, Devices::All) => false,
+                (
+                    Devices::Named { kind, major, minor },
+                    Devices::Named { kind: other, major: its_major, minor: its_minor },
+                ) => kind == other && among(major, its_major) && among(minor, its_minor),
+            }
+    }
+
+    /// Whether there is a device that both name, whatever the access.
+    pub(super) fn meets(&self, other: &DeviceRule) -> bool {
+        let same =
+            |one: Option<u32>, other: Option<u32>| one.is_none() || other.is_none() || one == other;
+        match (self.devices, other.devices) {
+            (Devices::All, _) | (_, Devices::All) => true,
+            (
+                Devices::Named { kind, major, minor },
+                Devices::Named { kind: other, major: its_major, minor: its_minor },
+            ) => kind == other && same(major, its_major) && same(minor, its_minor),
+        }
+    }
+
+    /// Whether one answer serves both: the same verdict over all accesses to devices of one kind.
+    pub(super) fn is_like(&self, other: &DeviceRule) -> bool {
+        let kind = |rule: &DeviceRule| match rule.devices {
+            Devices::All => None,
+            Devices::Named { kind, .. } => Some(kind),
+        };
+        self.verdict == other.verdict
+            && kind(self) == kind(other)
+            && [self, other].iter().all(|rule| rule.access == Access::ALL)
+    }
 }
 
 impl fmt::Display for DeviceRule {

@@ -31,6 +31,8 @@ pub enum WithoutRights {
     Fail,
     /// The operator is warned: who isn't root can't make device nodes either.
     Warn,
+    /// Nobody is told, for nobody asked for rules.
+    PassOver,
 }
 
 impl DeviceFilter {
@@ -48,21 +50,35 @@ impl DeviceFilter {
         starts_open && rules.all(DeviceRule::allows)
     }
 
-    /// The program.
+    /// The program. Short: the verifier takes microseconds for each jump, and while it works the other processors wait
+    /// for it whenever they need a grace period of RCU, as init does to change its root.
     pub fn program(&self) -> Vec<Instruction> {
+        let rules = self.effective();
+        let rest = match rules.first() {
+            Some(rule) if rule.devices == Devices::All => rule.verdict,
+            _ => Verdict::Deny,
+        };
+        let counting = (0..rules.len()).filter(|position| counts(rules, *position, rest));
+        let mut last_first: Vec<_> = counting.map(|position| rules[position]).collect();
+        last_first.reverse();
         let mut program = device_program::prologue();
-        let mut rest = Verdict::Deny;
-        for rule in self.effective().iter().rev() {
-            match rule.devices {
-                Devices::All => rest = rule.verdict,
-                Devices::Named { kind, major, minor } => {
-                    program.extend(device_program::block(rule, kind, major, minor));
-                }
-            }
+        for alike in last_first.chunk_by(|one, other| one.is_like(other)) {
+            program.extend(device_program::group(alike));
         }
         program.extend(device_program::verdict(rest));
         program
     }
+}
+
+/// Whether the rule at `position` changes any answer: not where later rules override all of it, or where it says what
+/// would be said without it.
+fn counts(rules: &[DeviceRule], position: usize, rest: Verdict) -> bool {
+    let (before, rule, after) = (&rules[..position], &rules[position], &rules[position + 1..]);
+    let says_the_rest = rule.verdict == rest
+        && !before.iter().any(|other| {
+            other.verdict != rest && other.devices != Devices::All && other.meets(rule)
+        });
+    rule.devices != Devices::All && !says_the_rest && !after.iter().any(|later| later.covers(rule))
 }
 
 /// Attaches the filter to the cgroup, beside those of the cgroups above. One that allows everything needs no program.
@@ -73,15 +89,22 @@ pub fn attach(cgroup: &Directory, filter: &DeviceFilter) -> Result<()> {
     match load_and_attach(cgroup, &filter.program()) {
         Err(error)
             if error.errno() == Some(Errno::EPERM)
-                && filter.without_rights == WithoutRights::Warn =>
+                && filter.without_rights != WithoutRights::Fail =>
         {
-            // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
-            warn(
-                "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
-            );
+            warn_unfiltered(filter);
             Ok(())
         }
         outcome => outcome.context("linux.resources.devices"),
+    }
+}
+
+/// Tells that the filter is not in force, where one was asked for.
+pub fn warn_unfiltered(filter: &DeviceFilter) {
+    if filter.without_rights == WithoutRights::Warn && !filter.allows_everything() {
+        // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
+        warn(
+            "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
+        );
     }
 }
 
