@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::cgroup::{self as container_cgroup, Maker};
-use super::{Global, notify_socket, pid_file, rdt, socket_activation, sockets};
-use crate::error::{Error, Result};
+use super::{Global, NOT_STARTED, notify_socket, pid_file, rdt, socket_activation, sockets};
+use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
 use crate::kernel::keyring::Session;
@@ -138,20 +138,22 @@ pub(super) fn make<'a>(
             hook_outputs: &hook_outputs,
             interrupts,
         },
-    )?;
+    )
+    .context(NOT_STARTED)?;
     if let Some(rdt) = &rdt {
         rdt.add(init.pid())?;
     }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
-    init.send_filter(program)?;
+    init.send_filter(program).context(NOT_STARTED)?;
     timeline::done("compile the filter");
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     timeline::done("record the process");
     container_cgroup::settle(&home, &plan)?;
     timeline::done("limits and device filter");
-    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
+    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())
+        .context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     container_cgroup::delegate(&home, &plan, init.pid())?;
 
@@ -226,11 +228,8 @@ pub(super) fn provisional_record(
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
         id: plan.id.clone(),
-        oci_version: if spec.oci_version.is_empty() {
-            OCI_VERSION.to_owned()
-        } else {
-            spec.oci_version
-        },
+        // That of the state, not of the bundle: runtime.md, "State".
+        oci_version: OCI_VERSION.to_owned(),
         stage: Stage::Provisional,
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,
