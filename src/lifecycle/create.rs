@@ -152,14 +152,16 @@ pub(super) fn make<'a>(
     timeline::done("record the process");
     container_cgroup::furnish(home.directory(), &plan)?;
     timeline::done("limits and device filter");
+    record.stage = Stage::Created;
+    reservation.prepare(&record)?;
+    timeline::done("write the last word");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
     timeline::done("wait for Ready");
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
-    record.stage = Stage::Created;
     init.commit()?;
-    reservation.commit(&record)?;
+    reservation.commit()?;
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);

@@ -116,11 +116,12 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         interrupts: &signals,
     };
     timeline::done("plan, open the cgroup");
+    let filter = filter::read(&container.directory)?;
     let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
     timeline::done("clone");
     rdt::add(&container.record, process.pid())?;
-    process.send_filter(filter::read(&container.directory)?)?;
-    timeline::done("read the filter");
+    process.send_filter(filter)?;
+    timeline::done("send the filter");
     process.attend(&join.care(&process), &cgroup)?;
     timeline::done("wait for Ready");
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;

@@ -118,7 +118,8 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
     };
     record.set_init(process);
     record.stage = Stage::Created;
-    reservation.commit(&record)?;
+    reservation.prepare(&record)?;
+    reservation.commit()?;
     let _kept = cgroup.commit();
     Ok(restored)
 }
