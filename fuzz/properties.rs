@@ -26,7 +26,7 @@ use seccomp_support::{ARCHS, Call, Reading, check_form, run};
 pub fn config(data: &[u8]) {
     let Some(spec) = read::<Spec>(data) else { return };
     let by_systemd = CgroupMaker::Systemd { root: Path::new("/") };
-    let makers = [CgroupMaker::Ourselves, by_systemd];
+    let makers = [CgroupMaker::Ourselves, CgroupMaker::Nobody, by_systemd];
     for (host, cgroups) in hosts().into_iter().flat_map(|host| makers.map(|by| (host.clone(), by)))
     {
         let request = Request {
@@ -39,8 +39,9 @@ pub fn config(data: &[u8]) {
         let Some(plan) = told_in_a_line(Plan::new(&request, &spec, &host)) else { continue };
         assert!(!plan.process.args.is_empty() && plan.process.cwd.is_absolute());
         assert!(plan.mounts.iter().all(|mount| mount.destination.is_absolute()));
-        assert_ne!(plan.cgroup.directory(&host.cgroup_mount), host.cgroup_mount);
-        assert!(plan.cgroup.directory(&host.cgroup_mount).starts_with(&host.cgroup_mount));
+        let Some(cgroup) = plan.cgroup else { continue };
+        assert_ne!(cgroup.directory(&host.cgroup_mount), host.cgroup_mount);
+        assert!(cgroup.directory(&host.cgroup_mount).starts_with(&host.cgroup_mount));
     }
 }
 

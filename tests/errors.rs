@@ -231,6 +231,30 @@ fn a_program_that_can_not_be_executed() {
 }
 
 #[test]
+fn a_mount_that_fails_names_its_field() {
+    for (mount, words) in [
+        (
+            json!({ "destination": "/in", "type": "bind", "source": "/not/there", "options": ["bind"] }),
+            "bind /not/there on /in",
+        ),
+        (
+            json!({ "destination": "/in", "type": "nosuchfs", "source": "none" }),
+            "mount nosuchfs on /in",
+        ),
+    ] {
+        let mut container = Container::new();
+        let position = container.config["mounts"].as_array().unwrap().len();
+        container.set("/mounts/-", mount);
+        assert_refused(&container, &format!("mounts[{position}]: {words}"));
+    }
+    let mut container = Container::new();
+    container.give_user_namespace();
+    let position = container.config["mounts"].as_array().unwrap().len();
+    container.set("/mounts/-", json!({ "destination": "/in", "type": "bind", "source": "/not/there", "options": ["bind"] }));
+    assert_refused(&container, &format!("mounts[{position}]: bind /not/there on /in"));
+}
+
+#[test]
 fn a_program_on_a_mount_without_exec() {
     let container = Container::sh("true");
     let program = container.rootfs().join("tmp/program");

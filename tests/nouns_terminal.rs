@@ -12,9 +12,10 @@ use etui::kernel::mounts::Place;
 use etui::kernel::namespaces;
 use etui::kernel::terminal::{self, Pty, Relay, Terminal, WindowSize};
 use etui::sys::{ioctl, socket};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollTimeout, poll};
+use nix::pty::openpty;
 use nix::sched::CloneFlags;
 use nix::sys::socket::SockType;
 use nix::sys::stat::Mode;
@@ -196,9 +197,30 @@ fn input_arrives_and_its_end_is_not_the_end() {
 
     // The process says a last word and ends; another one still holds the terminal.
     nix::unistd::write(&slave, b"bye").unwrap();
-    relay.drain().unwrap();
+    let (silence, _kept) = std::io::pipe().unwrap();
+    relay.drain(silence.as_fd(), &|| Ok(false)).unwrap();
     drop(relay);
     let mut said = String::new();
     std::fs::File::from(reader).read_to_string(&mut said).unwrap();
     assert!(said.ends_with("bye"), "{said:?}");
+}
+
+#[test]
+fn a_reader_that_does_not_read_is_given_up_when_told_so() {
+    let pty = openpty(None, None).unwrap();
+    let (input, _typing) = std::io::pipe().unwrap();
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while writer.write(&[0; 4096]).is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let mut relay = Relay::between(pty.master, input.as_fd(), writer.as_fd()).unwrap();
+    nix::unistd::write(&pty.slave, b"bye").unwrap();
+    relay.pump().unwrap();
+
+    let (news, mut teller) = std::io::pipe().unwrap();
+    let draining = std::thread::spawn(move || relay.drain(news.as_fd(), &|| Ok(true)));
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!draining.is_finished(), "it waits for the reader");
+    teller.write_all(b"end").unwrap();
+    draining.join().unwrap().unwrap();
 }

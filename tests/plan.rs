@@ -3,6 +3,8 @@
 //! `tests/plans/NAME/config.json` is planned on a host made by hand and printed to `tests/plans/NAME/plan.txt`.
 //! `UPDATE=1 cargo test --test plan` writes what is planned now: read the difference before you keep it.
 
+#[path = "plan/beginning.rs"]
+mod beginning;
 #[path = "plan/print.rs"]
 mod print;
 #[path = "plan/refusals.rs"]

@@ -179,3 +179,19 @@ fn a_process_and_a_resources_document_stand_alone() {
     let told = parse::<Resources>(b"{\"memory\":{\"limit\":\"1g\"}}").unwrap_err().to_string();
     assert!(told.starts_with("memory.limit: invalid type: string \"1g\""), "{told}");
 }
+
+#[test]
+fn an_object_is_no_list() {
+    let document = every_field();
+    for place in places(&document).iter().filter(|place| !is_ignored(place)) {
+        if !document.pointer(&place.pointer).unwrap().is_object() || place.name.ends_with(']') {
+            continue;
+        }
+        let listed = with(&document, place, json!([]));
+        let error = parse::<Spec>(&serde_json::to_vec(&listed).unwrap()).expect_err(&place.name);
+        let expected = format!("{}: invalid type: sequence, expected ", place.name);
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    let error = parse::<Spec>(b"[\"1.0.0\"]").unwrap_err();
+    assert!(error.to_string().contains("invalid type: sequence, expected struct Spec"), "{error}");
+}

@@ -2,6 +2,10 @@
 
 mod support;
 
+#[path = "steps/annotations.rs"]
+mod annotations;
+#[path = "steps/arrival.rs"]
+mod arrival;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]
@@ -14,6 +18,8 @@ mod hooks;
 mod mounts;
 #[path = "steps/namespaces.rs"]
 mod namespaces;
+#[path = "steps/no_cgroup.rs"]
+mod no_cgroup;
 #[path = "steps/notify.rs"]
 mod notify;
 #[path = "steps/process.rs"]

@@ -71,6 +71,20 @@ check "delete" etui delete --force limits
 check "no unit is left" gone $unit
 check "nothing is left" nothing_left limits
 
+# Cgroups below the unit's own, by crun's annotations.
+configure '.annotations = { "run.oci.systemd.subgroup": "inner", "run.oci.delegate-cgroup": "payload" }
+    | .linux.resources += { "pids": { "limit": 44 }, "memory": { "limit": 67108864 } }'
+check "a container with a subgroup" up limits
+expect "is below the unit and the subgroup" "0::/$cgroup/inner/payload" eval 'cat /proc/$(etui state limits | jq .pid)/cgroup'
+below() { in_cgroup $cgroup/inner pids.max memory.max; }
+expect "which has the limits" "44 67108864" below
+expect "and so has the unit" "44" property $unit TasksMax
+check "it can be entered" enter
+expect "where its process is" "0::/$cgroup/inner/payload" eval 'cat /proc/$(cat /tmp/pid)/cgroup'
+check "it can be deleted" etui delete --force limits
+check "no unit with a subgroup is left" gone $unit
+check "nothing with a subgroup is left" nothing_left limits
+
 # Device rules: what may be opened stays so.
 configure '.linux.resources.devices = [ { "allow": false, "access": "rwm" }, { "allow": true, "type": "c", "major": 240, "minor": 77, "access": "rw" },
     { "allow": true, "type": "c", "major": 4, "access": "rw" }, { "allow": false, "type": "c", "major": 4, "minor": 1, "access": "r" } ]

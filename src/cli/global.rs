@@ -57,9 +57,7 @@ fn cgroup_manager_named(name: &str) -> Result<CgroupManager> {
     match name {
         "cgroupfs" => Ok(CgroupManager::Cgroupfs),
         "systemd" => Ok(CgroupManager::Systemd),
-        "disabled" => Err(Error::refused(
-            "--cgroup-manager=disabled: etui kills a container by its cgroup, and so makes one",
-        )),
+        "disabled" => Ok(CgroupManager::Disabled),
         _ => Err(Error::refused(format!(
             "--cgroup-manager is cgroupfs, systemd or disabled, not {name:?}"
         ))),

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{Mode, SFlag, fstatat, makedev, mknodat};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, makedev, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
 use super::mounts::Place;
@@ -80,16 +80,34 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     if (node.uid, node.gid) == (0, 0) {
         return Ok(());
     }
+    give(directory.as_fd(), name, node, (kind, number)).with_context(intent)
+}
+
+/// Whoever else can write to the directory may have put another file in the node's place: what is given away is looked at
+/// first, and then kept by its descriptor.
+fn give(
+    directory: BorrowedFd<'_>,
+    name: &Path,
+    node: &Node,
+    (kind, number): (SFlag, u64),
+) -> Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let made = openat(directory, name, flags, Mode::empty())
+        .call(|| format!("openat({name:?}, O_PATH|O_NOFOLLOW)"))?;
+    must_be(&fstat(&made).call(|| format!("fstat({name:?})"))?, kind, number)?;
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-    fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+    fchownat(&made, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)
         .call(|| format!("fchownat({name:?}, {uid}, {gid})"))
-        .with_context(intent)
 }
 
 /// config-linux.md, "Devices": a file that is there already and "does not match the requested device" is an error.
 fn is_there(directory: BorrowedFd<'_>, name: &Path, kind: SFlag, number: u64) -> Result<()> {
     let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
         .call(|| format!("fstatat({name:?})"))?;
+    must_be(&found, kind, number)
+}
+
+fn must_be(found: &FileStat, kind: SFlag, number: u64) -> Result<()> {
     let found_kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
     if found_kind == kind && (kind == SFlag::S_IFIFO || found.st_rdev == number) {
         return Ok(());

@@ -1,11 +1,14 @@
 //! Labels of the Linux security modules AppArmor and SELinux.
 
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::procfs::Procfs;
-use crate::error::{Context, Error, Result};
+use crate::error::{Call, Context, Error, Result};
+use crate::sys::xattr;
 
 /// Whether AppArmor judges on this machine.
 pub fn apparmor_is_enabled() -> bool {
@@ -22,15 +25,18 @@ pub fn selinux_is_enabled() -> bool {
 pub fn check_supported(
     apparmor_profile: Option<&str>,
     selinux_label: Option<&str>,
-    mount_label: Option<&str>,
+    mount_label: Option<&CStr>,
 ) -> Result<()> {
     if apparmor_profile.is_some() && !apparmor_is_enabled() {
         return Err(Error::refused(
             "process.apparmorProfile: apparmor: config provided but apparmor not supported",
         ));
     }
-    let labels = [("process.selinuxLabel", selinux_label), ("linux.mountLabel", mount_label)];
-    match labels.iter().find(|(_, label)| label.is_some()) {
+    let labels = [
+        ("process.selinuxLabel", selinux_label.is_some()),
+        ("linux.mountLabel", mount_label.is_some()),
+    ];
+    match labels.iter().find(|(_, asked)| *asked) {
         Some((field, _)) if !selinux_is_enabled() => Err(Error::refused(format!(
             "{field}: selinux label is specified in config, but selinux is disabled or not supported"
         ))),
@@ -65,6 +71,12 @@ pub fn set_selinux_on_exec(procfs: &Procfs, label: &str) -> Result<()> {
 pub fn set_selinux_for_keys(procfs: &Procfs, label: Option<&str>) -> Result<()> {
     let label = label.unwrap_or("\0");
     procfs.write("thread-self/attr/keycreate", label).context("set the SELinux label for keyrings")
+}
+
+/// Gives a file an SELinux context (setfilecon(3)). It may be open for its path alone.
+pub fn label_file(file: BorrowedFd<'_>, label: &CStr) -> Result<()> {
+    xattr::set(file, c"security.selinux", label.to_bytes_with_nul())
+        .call(|| format!("setxattr(security.selinux, {label:?})"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
-use super::mounts::Place;
+use super::mounts::{FsOption, Place};
 use super::safe_path;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
@@ -16,24 +16,49 @@ const NULL_DEVICE: (u64, u64) = (1, 3);
 
 /// Makes each of `places` unreadable; what is not there is passed over.
 ///
-/// A file is covered by the null device, opened and verified on the host: an image's own could be a link to
-/// anything (CVE-2025-31133). All directories share one empty, read-only tmpfs.
-pub fn mask<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<()> {
-    let null = null_device()?;
-    let mut empty = None;
+/// A file is covered by `null`, the null device of the host: an image's own could be a link to anything (CVE-2025-31133).
+/// All directories share one empty, read-only tmpfs, with the SELinux context that `label` gives it.
+pub fn mask<'a>(
+    places: impl IntoIterator<Item = Place<'a>>,
+    null: OwnedFd,
+    label: Option<&FsOption>,
+) -> Result<()> {
+    let mut file = Cover::new(null);
+    let mut directory = None;
     for Place { root, path, whole } in places {
         let intent = || format!("mask {}", whole.display());
         let Some(target) = safe_path::find(root, path).with_context(intent)? else { continue };
-        let cover = if is_directory(&target)? {
-            cover_directory(&mut empty, target.as_fd())
-        } else {
-            mount_api::clone_tree(null.as_fd(), c"", Reach::One)
-                .and_then(|cover| mount_api::attach(cover.as_fd(), target.as_fd()))
-                .call(|| "bind /dev/null")
+        let cover = match (is_directory(&target)?, &mut directory) {
+            (false, _) => &mut file,
+            (true, Some(empty)) => empty,
+            (true, none) => none.insert(Cover::new(empty_directory(label)?)),
         };
-        cover.with_context(intent)?;
+        cover.put(target.as_fd()).with_context(intent)?;
     }
     Ok(())
+}
+
+/// What covers many places: the first gets the mount itself, the others copies of it, for only what is attached in our own
+/// namespace can be copied on every kernel.
+struct Cover {
+    mount: OwnedFd,
+    places: usize,
+}
+
+impl Cover {
+    fn new(detached: OwnedFd) -> Cover {
+        Cover { mount: detached, places: 0 }
+    }
+
+    fn put(&mut self, target: BorrowedFd<'_>) -> Result<()> {
+        self.places += 1;
+        if self.places == 1 {
+            return mount_api::attach(self.mount.as_fd(), target).call(|| "move_mount");
+        }
+        mount_api::clone_tree(self.mount.as_fd(), c"", Reach::One)
+            .and_then(|copy| mount_api::attach(copy.as_fd(), target))
+            .call(|| "bind what masks the places before")
+    }
 }
 
 /// Makes each of `places` read-only; what is not there is passed over.
@@ -67,25 +92,8 @@ fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
         .call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
 }
 
-/// The first directory gets a new mount, the others copies of it: only what is attached can be copied before Linux 6.15.
-fn cover_directory(empty: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> Result<()> {
-    match empty {
-        Some(first) => {
-            let copy = mount_api::clone_tree(first.as_fd(), c"", Reach::One)
-                .call(|| "open_tree(OPEN_TREE_CLONE)")?;
-            mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
-        }
-        None => {
-            let first = empty_directory()?;
-            mount_api::attach(first.as_fd(), target).call(|| "move_mount")?;
-            *empty = Some(first);
-            Ok(())
-        }
-    }
-}
-
 /// A tmpfs with room for its root alone. Kernels that count the root's inode as used from the start need two.
-fn empty_directory() -> Result<OwnedFd> {
+fn empty_directory(label: Option<&FsOption>) -> Result<OwnedFd> {
     let attributes = libc::MOUNT_ATTR_RDONLY
         | libc::MOUNT_ATTR_NOSUID
         | libc::MOUNT_ATTR_NODEV
@@ -95,6 +103,9 @@ fn empty_directory() -> Result<OwnedFd> {
         mount_api::fsconfig_string(context.as_fd(), c"nr_inodes", inodes)?;
         mount_api::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
         mount_api::fsconfig_flag(context.as_fd(), c"ro")?;
+        if let Some(FsOption { key, value: Some(value) }) = label {
+            mount_api::fsconfig_string(context.as_fd(), key, value)?;
+        }
         mount_api::fsconfig_create(context.as_fd())?;
         mount_api::fsmount(context.as_fd(), attributes)
     };
@@ -105,7 +116,8 @@ fn empty_directory() -> Result<OwnedFd> {
     .call(|| "mount an empty read-only tmpfs")
 }
 
-fn null_device() -> Result<OwnedFd> {
+/// A detached mount of the host's null device, which must be in reach and is verified.
+pub fn null_device() -> Result<OwnedFd> {
     let null =
         open("/dev/null", OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/dev/null\", O_PATH)")?;
@@ -116,7 +128,8 @@ fn null_device() -> Result<OwnedFd> {
             "the host's /dev/null is not the null device (character device 1:3)",
         ));
     }
-    Ok(null)
+    mount_api::clone_tree(null.as_fd(), c"", Reach::One)
+        .call(|| "open_tree(\"/dev/null\", OPEN_TREE_CLONE)")
 }
 
 fn is_directory(fd: &OwnedFd) -> Result<bool> {

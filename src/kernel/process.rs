@@ -21,6 +21,17 @@ pub struct Process {
     pub start_time: u64,
 }
 
+/// How far a process that was born without a program of its own has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Execution {
+    /// It has executed one.
+    Done,
+    /// It has not (`PF_FORKNOEXEC` of include/linux/sched.h), whether or not it lives.
+    NotYet,
+    /// It is gone, and its parent has waited for it already.
+    Unknown,
+}
+
 /// Whether something ended in the time given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
@@ -45,6 +56,12 @@ impl Process {
         Ok(Process::of(self.pid)?.as_ref() == Some(self))
     }
 
+    /// Whether it has executed a program since it was cloned; a zombie tells too.
+    pub fn execution(&self) -> Result<Execution> {
+        let stat = read_stat(self.pid)?;
+        Ok(stat.filter(|stat| stat.start_time == self.start_time).into())
+    }
+
     /// A descriptor of it; `None` when it has ended, even if another process has its id now.
     pub fn open(&self) -> Result<Option<Pidfd>> {
         if self.pid <= 0 {
@@ -56,6 +73,22 @@ impl Process {
         };
         // Once the descriptor is open the id can't be reused unnoticed: what stat says now is about it.
         Ok(self.is_alive()?.then_some(pidfd))
+    }
+}
+
+/// As [`Process::execution`], of a child that we have not waited for: its id is its own.
+pub fn execution_of_child(pid: i32) -> Result<Execution> {
+    read_stat(pid).map(Execution::from)
+}
+
+impl From<Option<Stat>> for Execution {
+    fn from(stat: Option<Stat>) -> Self {
+        const FORKED_WITHOUT_EXEC: u64 = 0x40;
+        match stat {
+            Some(stat) if stat.flags & FORKED_WITHOUT_EXEC != 0 => Execution::NotYet,
+            Some(_) => Execution::Done,
+            None => Execution::Unknown,
+        }
     }
 }
 
@@ -132,6 +165,7 @@ impl From<Pidfd> for OwnedFd {
 /// What we want of /proc/PID/stat.
 struct Stat {
     state: u8,
+    flags: u64,
     threads: u64,
     start_time: u64,
 }
@@ -170,9 +204,10 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = std::str::from_utf8(&text[after_name..]).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     // The state is field 3, and the next one field 4.
-    let threads = fields.nth(20 - 4)?.parse().ok()?;
+    let flags = fields.nth(9 - 4)?.parse().ok()?;
+    let threads = fields.nth(20 - 10)?.parse().ok()?;
     let start_time = fields.nth(22 - 21)?.parse().ok()?;
-    Some(Stat { state, threads, start_time })
+    Some(Stat { state, flags, threads, start_time })
 }
 
 #[cfg(test)]
@@ -188,13 +223,14 @@ mod tests {
         );
         let stat = stat.expect("well formed");
         assert_eq!((stat.state, stat.threads, stat.start_time), (b'S', 1, 987_654));
+        assert_eq!(stat.flags, 4_194_560);
         assert!(parse_stat(b"42 (x) S 1").is_none());
         assert!(parse_stat(b"").is_none());
     }
 
     #[test]
     fn a_process_without_its_first_thread_is_alive() {
-        let stat = |state, threads| Stat { state, threads, start_time: 1 };
+        let stat = |state, threads| Stat { state, flags: 0, threads, start_time: 1 };
         assert!(!stat(b'Z', 2).has_ended());
         assert!(stat(b'Z', 1).has_ended() && stat(b'X', 0).has_ended());
         assert!(!stat(b'S', 1).has_ended());

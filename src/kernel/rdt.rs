@@ -1,6 +1,8 @@
 //! Resource Director Technology: groups of tasks that share caches and memory bandwidth, as directories of the resctrl file
 //! system (Documentation/filesystems/resctrl.rst).
 
+pub mod statistics;
+
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,11 @@
 //! The root file system: the mount namespace prepared, the root put in place, entered, sealed.
 
+mod host_kernel;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -10,6 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chroot, fchdir, pivot_root};
 
 use super::mounts::{Propagation, Tree};
+use super::procfs::Procfs;
 use crate::error::{Call, Context, Result};
 use crate::sys::mount_api::{self, MountAttr, Reach};
 use crate::sys::statx;
@@ -29,6 +33,19 @@ pub struct Rootfs {
     pub access: Access,
     /// How the root is changed.
     pub switch: Switch,
+    /// What the mount namespace holds first.
+    pub beginning: Beginning,
+}
+
+/// What a new mount namespace holds first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Beginning {
+    /// A copy of the host's tree, which is let go of when the root is entered.
+    #[default]
+    HostsTree,
+    /// The root's tree alone, where the kernel can make such a namespace: nothing of the host's is copied, and there is no
+    /// root to change.
+    RootAlone,
 }
 
 /// Whether the container can write to its root.
@@ -58,6 +75,25 @@ pub fn detached(rootfs: &Rootfs) -> Result<OwnedFd> {
     mount_api::clone_tree(fd.as_fd(), c"", Reach::Recursive)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE|AT_RECURSIVE)"))
         .context("root.path")
+}
+
+/// A new mount namespace that holds the root's tree alone; none where the kernel makes no such namespace or not for us.
+pub fn namespace_alone(rootfs: &Rootfs) -> Result<Option<OwnedFd>> {
+    if rootfs.beginning != Beginning::RootAlone {
+        return Ok(None);
+    }
+    let namespace = rootfs
+        .path
+        .with_nix_path(mount_api::namespace_of_tree)
+        .call(|| format!("root.path: {:?}", rootfs.path))?;
+    Ok(namespace.ok())
+}
+
+/// The root of the mount namespace just entered, which holds the root's tree alone.
+pub fn arrived(rootfs: &Rootfs) -> Result<Tree> {
+    let root = open_root()?;
+    rootfs.initial_propagation.apply(root.as_fd())?;
+    Ok(Tree::new(root))
 }
 
 /// Separates this mount namespace from the host's, and mounts the root's tree over itself: pivot_root(2) wants a mount
@@ -104,10 +140,12 @@ fn top_of_mount(place: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Makes `tree` the root of this process and namespace, and lets go of the host's.
-pub fn enter(tree: &Tree, switch: Switch) -> Result<()> {
+pub fn enter(procfs: &Procfs, tree: &Tree, switch: Switch) -> Result<()> {
     match switch {
         Switch::Pivot => pivot(tree.root()),
-        Switch::MoveAndChroot => move_and_chroot(tree.root()),
+        Switch::MoveAndChroot => {
+            host_kernel::hide(procfs, tree.root()).and_then(|()| move_and_chroot(tree.root()))
+        }
     }
     .context("enter the root file system")
 }

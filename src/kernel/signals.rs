@@ -1,6 +1,7 @@
 //! Signals that are read instead of delivered, so that whoever waits for several things can wait for them too.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -12,9 +13,9 @@ use crate::sys::signals;
 /// Signals by which a person, a service manager or a closing terminal ends a program.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// Signals taken out of normal delivery.
-#[derive(Debug)]
-pub struct Signals(SignalFd);
+/// Signals taken out of normal delivery; whoever holds a copy reads the same ones.
+#[derive(Debug, Clone)]
+pub struct Signals(Rc<SignalFd>);
 
 impl Signals {
     /// Takes those that end a program.
@@ -31,7 +32,7 @@ impl Signals {
         signals.thread_block().call(|| "sigprocmask(SIG_BLOCK)")?;
         SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .call(|| "signalfd()")
-            .map(Signals)
+            .map(|descriptor| Signals(Rc::new(descriptor)))
     }
 
     /// The next one that has come, by number; none when there is none yet.

@@ -5,13 +5,13 @@ use crate::kernel::cgroup::Directory;
 use crate::kernel::process::Pidfd;
 
 /// What can be told of a process that left the channel without a word.
-pub(super) fn explain(process: &Pidfd, cgroup: &Directory) -> Error {
+pub(super) fn explain(process: &Pidfd, cgroup: Option<&Directory>) -> Error {
     let error = match process.wait() {
         Ok(code) if code > 128 => Error::new(format!("init was killed by signal {}", code - 128)),
         Ok(code) => Error::new(format!("init ended with exit code {code}")),
         Err(error) => return error.context("init ended without a word"),
     };
-    if killed_for_memory(cgroup) {
+    if cgroup.is_some_and(killed_for_memory) {
         return error.hint(
             "the kernel killed it for memory: linux.resources.memory.limit is too low to start in",
         );

@@ -1,12 +1,14 @@
 //! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
 //! in the plan, which it has from its parent with the rest of its memory.
 
-use std::mem::ManuallyDrop;
+use std::mem::forget;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use nix::unistd::{getpid, sethostname, setsid};
 
+use super::arrival::{Arrival, Departure};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -21,7 +23,7 @@ use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::{credentials, keyring, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
 use crate::sys::uts;
@@ -85,32 +87,34 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
-    lead_session(plan)?;
+    lead_session(plan, &procfs)?;
     credentials::clear_umask();
     timeline::done("session, keyring");
-    enter_namespaces(plan, &joins)?;
+    let departure = Departure::choose(plan)?;
+    enter_namespaces(plan, &joins, departure.namespace_to_make(plan))?;
     raise_loopback(plan)?;
     timeline::done("enter namespaces");
 
-    let mut tree = rootfs::attach(&plan.rootfs, root)?;
+    let mut arrival = departure.arrive(plan, root, mounts)?;
     timeline::done("attach the root");
-    attach_mounts(plan, &mut tree, mounts, channel)?;
+    attach_mounts(plan, &mut arrival, channel)?;
     timeline::done("mount");
-    fill_dev(plan, &tree, devices)?;
-    make_cwd(plan, &tree)?;
+    let tree = &arrival.tree;
+    fill_dev(plan, tree, devices)?;
+    make_cwd(plan, tree)?;
     timeline::done("fill /dev");
 
     let filter = payload::receive_filter(channel)?;
     timeline::done("wait for the filter");
-    run_hooks_before_pivot(plan, channel, &tree, hook_outputs)?;
+    run_hooks_before_pivot(plan, channel, tree, hook_outputs)?;
     timeline::done("hooks");
     masks::make_readonly(plan.readonly_paths.iter().map(|path| tree.place(path)))
         .context("linux.readonlyPaths")?;
-    masks::mask(plan.masked_paths.iter().map(|path| tree.place(path)))
-        .context("linux.maskedPaths")?;
+    arrival.mask(plan)?;
     timeline::done("read-only and masked paths");
-    let console = open_console(plan, &tree)?;
-    rootfs::enter(&tree, plan.rootfs.switch)?;
+    let tree = &arrival.tree;
+    let console = open_console(plan, tree)?;
+    arrival.enter_root(plan, &procfs)?;
     timeline::done("enter the root");
 
     hand_out_console(plan, console, console_socket.as_ref(), channel)?;
@@ -118,13 +122,13 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
     sysctl::write(&procfs, &plan.sysctls)?;
-    seal_root(plan, &tree)?;
+    seal_root(plan, tree)?;
     payload::set_affinity(None)?;
     payload::set_attributes(&plan.process)?;
     payload::reset_signals()?;
 
-    let tree = ManuallyDrop::new(tree);
-    let _ = (&tree, ManuallyDrop::new(joins));
+    // Closed below, with everything else that is not the program's.
+    forget((arrival, joins));
     let mut ours = vec![channel.as_fd(), procfs.as_fd()];
     ours.extend(gate.descriptors());
     ours.extend(own_binary.as_ref().and_then(View::descriptor));
@@ -174,24 +178,28 @@ fn make_time_namespace(plan: &Plan, procfs: &Procfs) -> Result<()> {
 }
 
 /// No terminal of the caller's, no keys of the caller's.
-fn lead_session(plan: &Plan) -> Result<()> {
+fn lead_session(plan: &Plan, procfs: &Procfs) -> Result<()> {
     setsid().call(|| "setsid()")?;
     match plan.keyring {
-        Some(searchers) => keyring::join_session(&plan.id, searchers),
+        Some(searchers) => payload::join_keyring(&plan.id, searchers, &plan.process, procfs),
         None => Ok(()),
     }
 }
 
 /// Those of the clone are here already. The cgroup namespace is rooted where the process is when it makes it: not
 /// before it was born into the container's cgroup. The mount namespace comes last: its owner is the user namespace.
-fn enter_namespaces(plan: &Plan, joins: &[(Namespace, OwnedFd)]) -> Result<()> {
+fn enter_namespaces(
+    plan: &Plan,
+    joins: &[(Namespace, OwnedFd)],
+    of_mounts: CloneFlags,
+) -> Result<()> {
     let (mount, others): (Vec<_>, Vec<_>) =
         joins.iter().partition(|(namespace, _)| *namespace == Namespace::Mount);
     for (namespace, fd) in others {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
-    let ours = [Namespace::Ipc, Namespace::Uts, Namespace::Cgroup, Namespace::Mount];
-    namespaces::create(plan.namespaces.flags_among(&ours))?;
+    let ours = [Namespace::Ipc, Namespace::Uts, Namespace::Cgroup];
+    namespaces::create(plan.namespaces.flags_among(&ours) | of_mounts)?;
     for (namespace, fd) in mount {
         namespaces::join(*namespace, fd.as_fd()).context("linux.namespaces")?;
     }
@@ -208,19 +216,15 @@ fn raise_loopback(plan: &Plan) -> Result<()> {
 }
 
 /// The network namespace is awaited as late as it can be: it takes its time.
-fn attach_mounts(
-    plan: &Plan,
-    tree: &mut Tree,
-    prepared: Vec<Prepared>,
-    channel: &Channel,
-) -> Result<()> {
+fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Result<()> {
     let mut awaited = network::Awaited::after_birth(plan);
-    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
+    let Arrival { tree, mounts: prepared, .. } = arrival;
+    let prepared = prepared.drain(..).chain(std::iter::repeat_with(|| None));
     for (mount, prepared) in plan.mounts.iter().zip(prepared) {
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
-        mounts::attach(tree, mount, prepared)?;
+        mounts::attach(tree, mount, prepared).map_err(|error| mounts::of_field(mount, error))?;
     }
     awaited.enter(channel)
 }

@@ -24,7 +24,7 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, keyring, process, terminal};
+use crate::kernel::{capabilities, credentials, limits, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::timeline;
@@ -71,10 +71,10 @@ impl Join {
 }
 
 /// Where the process is born, and what it is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cradle<'c, 'a> {
-    /// Its cgroup.
-    pub cgroup: &'c Directory,
+    /// Its cgroup; ours where the container has none.
+    pub cgroup: Option<&'c Directory>,
     /// The unit that keeps it, where systemd has made it.
     pub keeper: Option<Keeper<'c>>,
     /// The container's init.
@@ -100,7 +100,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, Some(cradle.cgroup))?;
+    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
     match birth {
         Birth::Child => {
             timeline::born();
@@ -112,11 +112,11 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
             let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
-            newborn.place(birthplace, |pid| match &cradle.keeper {
-                Some(keeper) => keeper.take_in(cradle.cgroup, pid),
-                None => cradle.cgroup.add_process(pid),
+            newborn.place(birthplace, |pid| match (&cradle.keeper, cradle.cgroup) {
+                (Some(keeper), Some(cgroup)) => keeper.take_in(cgroup, pid),
+                (None, Some(cgroup)) => cgroup.add_process(pid),
+                (_, None) => Ok(()),
             })?;
-            newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
     }
@@ -163,10 +163,13 @@ fn to_ready(
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
+    if let Some(score) = join.process.oom_score_adj {
+        limits::set_own_oom_score_adj(&procfs, score).context("process.oomScoreAdj")?;
+    }
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
     if let Some(searchers) = join.keyring {
-        keyring::join_session(&join.id, searchers)?;
+        payload::join_keyring(&join.id, searchers, &join.process, &procfs)?;
     }
     timeline::done("session, keyring");
     enter(join, namespaces, cradle.init)?;
@@ -203,7 +206,10 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
             .context("enter the container's namespaces")?;
     }
     match join.namespaces.contains(&Namespace::User) {
-        true => credentials::become_root().context("become root of the user namespace"),
+        true => credentials::become_root()
+            // A change of ids may have made it one that others may look into.
+            .and_then(|()| process::forbid_inspection())
+            .context("become root of the user namespace"),
         false => Ok(()),
     }
 }

@@ -38,6 +38,7 @@
 //! At any point init may say Failed instead, and ends. When the channel ends before Committed, its parent is gone, and
 //! init ends too. A process that joins a running container (join.rs) uses the same messages, but for the hooks.
 
+mod arrival;
 mod birth;
 pub mod channel;
 mod death;

@@ -16,7 +16,7 @@ use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
 use crate::kernel::own_binary::View;
-use crate::kernel::process::{Pidfd, Waited};
+use crate::kernel::process::{self, Execution, Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
@@ -114,7 +114,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// Does what it asks for until it is ready: from then on it can only execute its program.
-    pub fn attend(&mut self, care: &Care<'_>, cgroup: &Directory) -> Result<()> {
+    pub fn attend(&mut self, care: &Care<'_>, cgroup: Option<&Directory>) -> Result<()> {
         // Here and not before: now there is time to.
         drop(self.own_binary.take());
         loop {
@@ -148,7 +148,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// The next thing it says; an error when it fails, when it dies, or when we are told to give up.
-    fn next(&self, cgroup: &Directory) -> Result<ToParent> {
+    fn next(&self, cgroup: Option<&Directory>) -> Result<ToParent> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Failed(error)) => Err(error),
@@ -188,12 +188,12 @@ impl<'a> Newborn<'a> {
     }
 
     /// Lets it pass the gate, and waits until its program executes.
-    pub fn start(&self, cgroup: &Directory) -> Result<()> {
+    pub fn start(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.say(&ToInit::Start)?;
         self.wait_for_execve(cgroup)
     }
 
-    fn wait_for_execve(&self, cgroup: &Directory) -> Result<()> {
+    fn wait_for_execve(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Passed) => {}
@@ -203,7 +203,11 @@ impl<'a> Newborn<'a> {
         }
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
-            None => Ok(()),
+            // Its end closes the channel as execve does.
+            None => match process::execution_of_child(self.pid())? {
+                Execution::NotYet => Err(death::explain(self.pidfd(), cgroup)),
+                Execution::Done | Execution::Unknown => Ok(()),
+            },
             Some(ToParent::Failed(error)) => Err(error),
             Some(other) => Err(Error::new(format!("init said {other:?} after the gate"))),
         }

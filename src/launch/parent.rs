@@ -18,8 +18,9 @@ use crate::kernel::mounts::{self, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
+use crate::kernel::seccomp::Source;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, seccomp};
+use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::timeline;
@@ -89,14 +90,15 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let own_binary = (!init_waits_alone).then_some(own_binary);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
+    // Before its ids are mapped, for then it goes on and hides from us.
+    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
             .context("map the ids of the user namespace")?;
         newborn.say(&ToInit::IdsMapped)?;
     }
-    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
-    timeline::done("maps, oom score");
+    timeline::done("oom score, id maps");
     if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;
@@ -144,7 +146,11 @@ fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
     let mut prepared = Vec::new();
     for mount in &plan.mounts {
         let ours = separate || mounts::needs_privileged_preparation(mount);
-        prepared.push(if ours { mounts::prepare(mount, propagation)? } else { None });
+        prepared.push(match ours {
+            true => mounts::prepare(mount, propagation)
+                .map_err(|error| mounts::of_field(mount, error))?,
+            false => None,
+        });
     }
     if !separate {
         return Ok((None, prepared, Vec::new()));
@@ -166,7 +172,7 @@ pub fn care<'a>(plan: &'a Plan, hook_outputs: &'a Outputs, newborn: &Newborn<'_>
         prestart: &plan.hooks.prestart,
         create_runtime: &plan.hooks.create_runtime,
         hook_outputs: Some(hook_outputs),
-        listener: plan.seccomp.as_ref().and_then(|profile| profile.listener.as_ref()),
+        listener: plan.seccomp.as_ref().and_then(Source::listener),
         state: plan.state(Status::Creating, newborn.pid()),
         rlimits: &plan.process.rlimits,
     }
@@ -175,7 +181,7 @@ pub fn care<'a>(plan: &'a Plan, hook_outputs: &'a Outputs, newborn: &Newborn<'_>
 /// Compiles the filter, while init is busy elsewhere; empty for none.
 pub fn compile_filter(plan: &Plan) -> Result<Vec<u8>> {
     match &plan.seccomp {
-        Some(profile) => Ok(seccomp::compile(profile).context("linux.seccomp")?.to_bytes()),
+        Some(source) => Ok(source.filter()?.to_bytes()),
         None => Ok(Vec::new()),
     }
 }

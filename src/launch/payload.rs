@@ -17,11 +17,14 @@ use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
 use crate::error::{Call, Context, Error, Result};
-use crate::kernel::credentials;
+use crate::kernel::credentials::{self, User};
+use crate::kernel::keyring::{self, Searchers};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
-use crate::kernel::{accounts, capabilities, fds, limits, lsm, no_new_privs, scheduling, terminal};
+use crate::kernel::{
+    accounts, capabilities, fds, limits, lsm, no_new_privs, process, scheduling, terminal,
+};
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
@@ -67,6 +70,19 @@ pub fn set_affinity(processors: Option<&NumberSet>) -> Result<()> {
         Some(processors) => scheduling::set_affinity(this, processors),
         None => scheduling::reset_affinity(this),
     }
+}
+
+/// Joins the container's session keyring, which carries the process's label where it is made here.
+pub fn join_keyring(
+    id: &str,
+    searchers: Searchers,
+    process: &Process,
+    procfs: &Procfs,
+) -> Result<()> {
+    let Some(label) = &process.selinux_label else { return keyring::join_session(id, searchers) };
+    lsm::set_selinux_for_keys(procfs, Some(label)).context("process.selinuxLabel")?;
+    keyring::join_session(id, searchers)?;
+    lsm::set_selinux_for_keys(procfs, None)
 }
 
 /// Names the labels the next execve takes.
@@ -159,8 +175,17 @@ fn become_user(procfs: &Procfs, process: &Process) -> Result<()> {
     capabilities::drop_bounding(sets.bounding).context("process.capabilities.bounding")?;
     credentials::keep_capabilities()?;
     credentials::become_user(procfs, &process.user, process.old_groups).context("process.user")?;
+    stay_uninspected(&process.user)?;
     capabilities::set(sets).context("process.capabilities")?;
     capabilities::set_ambient(sets.ambient).context("process.capabilities.ambient")
+}
+
+/// A change of ids gives back what fs.suid_dumpable says (proc_sys_fs(5)): with 1, a process that others may look into.
+fn stay_uninspected(user: &User) -> Result<()> {
+    match (user.uid, user.gid) {
+        (0, 0) => Ok(()),
+        _ => process::forbid_inspection(),
+    }
 }
 
 /// Whether the working directory was entered.

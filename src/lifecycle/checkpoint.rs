@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::container::Container;
-use super::{Global, delete};
+use super::{Global, delete, notify_socket};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::criu::{self, Message, Task};
@@ -110,7 +110,8 @@ pub fn checkpoint(global: &Global, options: &Options) -> Result<()> {
         return Err(Error::new(format!("Container cannot be checkpointed in {status} state")));
     }
     refuse_what_criu_lacks(options)?;
-    let plan = plan_of(&container.record)?;
+    let plan = plan_of(&container)?;
+    refuse_net_devices(&plan, &options.criu)?;
     let images = Images::make(&options.criu)?;
     let opts = dump_options(options, &plan, &container.record, &images)?;
     if options.extent == Extent::All {
@@ -134,7 +135,8 @@ pub fn checkpoint(global: &Global, options: &Options) -> Result<()> {
 }
 
 /// What the bundle of a container says, once more: a checkpoint has to know its mounts.
-fn plan_of(record: &Record) -> Result<Plan> {
+fn plan_of(container: &Container) -> Result<Plan> {
+    let record = &container.record;
     let bundle = Bundle::open(&record.bundle)?;
     let request = Request {
         id: &record.id,
@@ -143,7 +145,23 @@ fn plan_of(record: &Record) -> Result<Plan> {
         keyring: Session::default(),
         cgroups: CgroupMaker::Ourselves,
     };
-    Plan::new(&request, &bundle.spec, &Host::probe()?)
+    let mut plan = Plan::new(&request, &bundle.spec, &Host::probe()?)?;
+    if notify_socket::is_planned(&container.directory) {
+        notify_socket::plan(&mut plan, &container.directory);
+    }
+    Ok(plan)
+}
+
+/// criu makes interfaces anew, and can't make one of the host's: they are moved again where it leaves the network out.
+pub(super) fn refuse_net_devices(plan: &Plan, common: &Common) -> Result<()> {
+    let left_out = common.empty_namespaces & libc::CLONE_NEWNET.cast_unsigned() != 0;
+    match plan.net_devices.is_empty() || left_out {
+        true => Ok(()),
+        false => Err(Error::refused(
+            "linux.netDevices: criu can't write down an interface that was the host's",
+        )
+        .hint("with --empty-ns network it is left out, and moved again by restore")),
+    }
 }
 
 fn refuse_what_criu_lacks(options: &Options) -> Result<()> {

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{
-    Global, cgroup as container_cgroup, notify_socket, pid_file, rdt, socket_activation, sockets,
-};
+use super::cgroup::{self as container_cgroup, Maker};
+use super::{Global, notify_socket, pid_file, rdt, socket_activation, sockets};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
-use crate::kernel::cgroup::systemd::Systemd;
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
@@ -20,7 +18,7 @@ use crate::launch::newborn::Newborn;
 use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
-use crate::plan::{CgroupMaker, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::record::store::Store;
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
@@ -82,8 +80,8 @@ pub(super) enum Terminal {
 pub(super) struct Made<'a> {
     /// Its process, until it is let go.
     pub init: Newborn<'a>,
-    /// Its cgroup.
-    pub cgroup: cgroup::Directory,
+    /// Its cgroup, where it has one.
+    pub cgroup: Option<cgroup::Directory>,
     /// What is remembered of it.
     pub record: Record,
 }
@@ -99,17 +97,17 @@ pub(super) fn make<'a>(
     let bundle = Bundle::open(&options.bundle)?;
     timeline::done("read config.json");
     let host = Host::probe()?;
-    let systemd = container_cgroup::systemd(global, &host)?;
+    let maker = Maker::of(global, &host, interrupts)?;
     timeline::done("probe the host");
-    let mut plan = Plan::new(&request(options, &bundle, systemd.as_ref()), &bundle.spec, &host)?;
+    let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
     let sockets = socket_activation::passed();
-    plan.process.env.extend(sockets.environment);
+    sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
     let notify = notify_socket::asked();
     if notify.is_some() {
         notify_socket::plan(&mut plan, &store.directory(&options.id)?);
     }
-    let passed_on = options.preserve_fds + sockets.count;
+    let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
     timeline::done("plan and refuse");
@@ -121,7 +119,8 @@ pub(super) fn make<'a>(
     }
     let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
-    let mut home = container_cgroup::home(&plan, &host, systemd)?;
+    let mut home = container_cgroup::home(global, &plan, &host, maker)?;
+    container_cgroup::note(&home, &mut record);
     timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
@@ -150,13 +149,14 @@ pub(super) fn make<'a>(
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     timeline::done("record the process");
-    container_cgroup::furnish(home.directory(), &plan)?;
+    container_cgroup::settle(&home, &plan)?;
     timeline::done("limits and device filter");
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
     timeline::done("write the last word");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
     timeline::done("wait for Ready");
+    container_cgroup::delegate(&home, &plan, init.pid())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
@@ -173,27 +173,24 @@ pub(super) fn make<'a>(
 pub(super) fn request<'a>(
     options: &'a Options,
     bundle: &'a Bundle,
-    systemd: Option<&'a Systemd>,
+    maker: &'a Maker,
 ) -> Request<'a> {
     Request {
         id: &options.id,
         bundle: &bundle.path,
         switch: options.root_switch,
         keyring: options.keyring,
-        cgroups: match systemd {
-            Some(systemd) => CgroupMaker::Systemd { root: systemd.root() },
-            None => CgroupMaker::Ourselves,
-        },
+        cgroups: maker.for_plan(),
     }
 }
 
 /// What can be seen to fail before anything is touched.
-fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
+pub(super) fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {
     refuse_terminal_mismatch(options, plan, terminal)?;
     lsm::check_supported(
         plan.process.apparmor_profile.as_deref(),
         plan.process.selinux_label.as_deref(),
-        plan.mount_label.as_deref(),
+        plan.mount_label.as_ref().and_then(|label| label.value.as_deref()),
     )?;
     if plan.rdt.is_some() {
         mount_point()?;
@@ -265,7 +262,9 @@ pub(super) fn provisional_record(
     if let Some(unit) = &plan.unit {
         record.systemd_unit = unit.name.as_str().to_owned();
     }
-    record.set_cgroup_path(plan.cgroup.directory(&host.cgroup_mount));
+    if let Some(cgroup) = &plan.cgroup {
+        record.set_cgroup_path(cgroup.directory(&host.cgroup_mount));
+    }
     record
 }
 

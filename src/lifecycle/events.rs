@@ -1,6 +1,7 @@
 //! The verb `events`: what a container has used, and when it ran out of memory.
 
 mod document;
+mod intel_rdt;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use super::container::Container;
-use super::{Global, cgroup};
+use super::{Global, cgroup, rdt};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::cgroup::{Directory, EventsFile, statistics, wait_for_change};
 use crate::spec::state::Status;
@@ -41,7 +42,8 @@ pub enum EventKind {
 
 /// What the container has used until now.
 pub fn stats(global: &Global, id: &str) -> Result<Event> {
-    measure(&open_running(global, id)?, id)
+    let container = load_running(global, id)?;
+    measure(&container, &cgroup::open(&container)?)
 }
 
 /// Tells the numbers every `interval` and each kill for want of memory at once, until the container has no process.
@@ -54,7 +56,8 @@ pub fn follow(
     if interval.is_zero() {
         return Err(Error::refused("duration interval must be greater than 0"));
     }
-    let cgroup = open_running(global, id)?;
+    let container = load_running(global, id)?;
+    let cgroup = cgroup::open(&container)?;
     let watch = Watch::open(&cgroup)?;
     let mut kills = watch.kills()?;
     let mut next = Instant::now() + interval;
@@ -69,24 +72,25 @@ pub fn follow(
             return Ok(());
         }
         if Instant::now() >= next {
-            tell(&measure(&cgroup, id)?)?;
+            tell(&measure(&container, &cgroup)?)?;
             next += interval;
         }
     }
 }
 
-fn open_running(global: &Global, id: &str) -> Result<Directory> {
+fn load_running(global: &Global, id: &str) -> Result<Container> {
     let container = Container::load(global, id)?;
     if container.status()? == Status::Stopped {
         let error = Error::new(format!("container with id {id} is not running"));
         return Err(error.of_kind(Kind::NotRunning));
     }
-    cgroup::open(&container)
+    Ok(container)
 }
 
-fn measure(cgroup: &Directory, id: &str) -> Result<Event> {
-    let data = Some(Statistics::from(statistics::read(cgroup)?));
-    Ok(Event { kind: EventKind::Stats, id: id.to_owned(), data })
+fn measure(container: &Container, cgroup: &Directory) -> Result<Event> {
+    let numbers = Statistics::from(statistics::read(cgroup)?);
+    let data = numbers.with_rdt(rdt::statistics(&container.record)?);
+    Ok(Event { kind: EventKind::Stats, id: container.record.id.clone(), data: Some(data) })
 }
 
 /// The files that announce what happens to a cgroup.

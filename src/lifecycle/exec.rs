@@ -108,8 +108,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let init = open_init(&container)?;
     let console_socket = sockets::connect(options.console_socket.as_deref())?;
     let cradle = Cradle {
-        cgroup: &cgroup,
-        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref()),
+        cgroup: cgroup.as_ref(),
+        keeper: cgroup::keeper(&container.record, options.cgroup.as_deref(), &signals),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
         preserve_fds: options.preserve_fds,
@@ -122,12 +122,12 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     rdt::add(&container.record, process.pid())?;
     process.send_filter(filter)?;
     timeline::done("send the filter");
-    process.attend(&join.care(&process), &cgroup)?;
+    process.attend(&join.care(&process), cgroup.as_ref())?;
     timeline::done("wait for Ready");
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
     process.commit()?;
-    process.start(&cgroup)?;
+    process.start(cgroup.as_ref())?;
     timeline::done("wait for execve");
     pid_file.keep();
 
@@ -275,15 +275,18 @@ fn refuse_terminal_mismatch(options: &Options, join: &Join) -> Result<()> {
     }
 }
 
-/// The container's cgroup, or one below it: a path never leads out of it.
-fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Directory> {
+/// The container's cgroup, or one below it: a path never leads out of it. None where the container has none.
+fn open_cgroup(container: &Container, below: Option<&Path>) -> Result<Option<Directory>> {
+    if container.record.cgroup_path().is_none() && below.is_none() {
+        return Ok(None);
+    }
     let cgroup = cgroup::open(container)?;
-    let Some(below) = below else { return Ok(cgroup) };
+    let Some(below) = below else { return Ok(Some(cgroup)) };
     if leads_out(below) {
         return Err(Error::refused(format!("{} is not a sub cgroup path", below.display()))
             .context("--cgroup"));
     }
-    cgroup.open_below(below).context("--cgroup")
+    cgroup.open_below(below).context("--cgroup").map(Some)
 }
 
 /// By its text: below a cgroup there are no links that could say otherwise.
@@ -318,7 +321,7 @@ fn give_birth<'a>(
         return born;
     }
     let cgroup = Directory::open(of_init)?;
-    join::give_birth(join, &Cradle { cgroup: &cgroup, ..*cradle })
+    join::give_birth(join, &Cradle { cgroup: Some(&cgroup), ..cradle.clone() })
 }
 
 fn open_init(container: &Container) -> Result<Pidfd> {

@@ -58,7 +58,7 @@ pub(super) fn stay_with(pid: i32, process: &Pidfd, company: Company<'_>) -> Resu
         }
         if ended {
             if let Some(relay) = &mut terminal {
-                relay.drain()?;
+                relay.drain(signals.as_fd(), &|| Ok(signals.check_interrupted().is_err()))?;
             }
             return process.wait();
         }

@@ -47,9 +47,11 @@ pub enum CgroupManager {
     Cgroupfs,
     /// systemd, by transient scopes.
     Systemd,
+    /// Nobody: containers stay in their caller's.
+    Disabled,
 }
 
-/// Whether missing rights over cgroups are passed over.
+/// Whether missing rights over cgroups are passed over, where no limit and no path was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Rootless {
     /// They are for whoever is not root in the initial user namespace.

@@ -50,6 +50,7 @@ pub(super) fn plan(plan: &mut Plan, state_directory: &Path) {
         | libc::MOUNT_ATTR_NODEV
         | libc::MOUNT_ATTR_NOEXEC;
     plan.mounts.push(Mount {
+        field: String::new(),
         destination: DIRECTORY_INSIDE.into(),
         destination_link: DestinationLink::Followed,
         what: What::Bind(Bind {
@@ -68,6 +69,11 @@ pub(super) fn plan(plan: &mut Plan, state_directory: &Path) {
     environment.push(format!("NOTIFY_SOCKET={DIRECTORY_INSIDE}/{SOCKET}"));
 }
 
+/// Whether the container was made with a socket to speak to.
+pub(super) fn is_planned(state_directory: &Path) -> bool {
+    state_directory.join(DIRECTORY).is_dir()
+}
+
 /// Makes the directory that the container sees; the socket comes when somebody listens.
 pub(super) fn make_directory(state_directory: &Path) -> Result<()> {
     let path = state_directory.join(DIRECTORY);
@@ -77,14 +83,13 @@ pub(super) fn make_directory(state_directory: &Path) -> Result<()> {
 /// Listens to the container's process on behalf of the manager, where one waits and the container was made for it.
 pub(super) fn listen(state_directory: &Path) -> Result<Option<Relay>> {
     let Some(manager) = asked() else { return Ok(None) };
-    let directory = state_directory.join(DIRECTORY);
-    if !directory.is_dir() {
+    if !is_planned(state_directory) {
         warn(
             "NOTIFY_SOCKET is set, but was not when the container was made: nothing will be notified",
         );
         return Ok(None);
     }
-    bind(&directory.join(SOCKET), manager).context("NOTIFY_SOCKET").map(Some)
+    bind(&state_directory.join(DIRECTORY).join(SOCKET), manager).context("NOTIFY_SOCKET").map(Some)
 }
 
 fn bind(path: &Path, manager: OsString) -> Result<Relay> {
@@ -129,6 +134,14 @@ impl Relay {
                 return Ok(());
             }
         }
+    }
+
+    /// Says for a process that was brought back what it has said itself in its earlier life; the manager knows `pid` as the
+    /// one to watch then, and has understood so.
+    pub fn announce(&self, pid: i32) {
+        self.tell("READY=1", pid).and_then(wait_for_barrier).unwrap_or_else(|error| {
+            warn(error.context("NOTIFY_SOCKET").to_string());
+        });
     }
 
     /// Passes on what was said, while we stay ourselves: then we are whom the manager watches.

@@ -54,6 +54,12 @@ pub(super) fn change(record: &Record, schemata: &[String]) -> Result<()> {
     }
 }
 
+/// What resctrl tells of the container's groups; none where it has none.
+pub(super) fn statistics(record: &Record) -> Result<Option<rdt::statistics::Statistics>> {
+    let Some(place) = place(record)? else { return Ok(None) };
+    rdt::statistics::read(&rdt::mount_point()?, &place).context("linux.intelRdt").map(Some)
+}
+
 /// Removes those that were made for the container.
 pub(super) fn remove(record: &Record) -> Result<()> {
     let made = [&record.intel_rdt_mon_path, &record.intel_rdt_path];

@@ -6,28 +6,31 @@ use std::path::Path;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+use super::cgroup::{self as container_cgroup, Maker};
 use super::checkpoint::images::namespace_key;
-use super::checkpoint::{Common, Images, common_options, descriptor};
+use super::checkpoint::{self, Common, Images, common_options, descriptor};
 use super::create;
 use super::foreground::{self, Company};
 use super::run::{Afterwards, Orphans};
-use super::{
-    Attachment, CgroupManager, Global, cgroup as container_cgroup, delete, pid_file, sockets,
-};
+use super::{Attachment, Global, delete, notify_socket, pid_file, rdt, sockets};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::host::Host;
-use crate::kernel::cgroup::cgroupfs;
+use crate::kernel::cgroup::Home;
 use crate::kernel::criu::{self, Message, Notice, Task};
 use crate::kernel::mounts::What;
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::process::{self, Pidfd, Process};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::rdt::NewGroups;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::signals::Signals;
 use crate::kernel::terminal::Relay;
+use crate::kernel::{keyring, net_devices};
+use crate::launch::parent;
 use crate::plan::Plan;
-use crate::record::Stage;
 use crate::record::store::Store;
+use crate::record::{Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::Status;
 use crate::sys::socket;
@@ -60,13 +63,21 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let restored = bring_back(global, options)?;
+    let restored = bring_back(global, options, &signals)?;
     pid_file::write(options.create.pid_file.as_deref(), restored.pid)?.keep();
+    let directory = Store::new(&global.root).directory(&options.create.id)?;
+    let notifications = notify_socket::listen(&directory)?;
+    if let Some(notifications) = &notifications {
+        notifications.announce(match options.attachment {
+            Attachment::Detached => restored.pid,
+            Attachment::Foreground => std::process::id().cast_signed(),
+        });
+    }
     if options.attachment == Attachment::Detached {
         return Ok(0);
     }
     let terminal = restored.terminal.map(Relay::new).transpose()?;
-    let company = Company { terminal, notifications: None, signals: &signals };
+    let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(restored.pid, &Pidfd::open(restored.pid)?, company)?;
     if options.afterwards == Afterwards::Delete {
         let store = Store::new(&global.root);
@@ -80,26 +91,37 @@ struct Restored {
     terminal: Option<OwnedFd>,
 }
 
-fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
+fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<Restored> {
     criu::check_installed()?;
-    if global.cgroup_manager == CgroupManager::Systemd {
-        return Err(Error::refused("--systemd-cgroup: etui restores into cgroups it makes itself"));
-    }
     let bundle = Bundle::open(&options.create.bundle)?;
     let host = Host::probe()?;
-    let request = create::request(&options.create, &bundle, None);
-    let plan = Plan::new(&request, &bundle.spec, &host)?;
+    let maker = Maker::of(global, &host, signals)?;
+    let request = create::request(&options.create, &bundle, &maker);
+    let mut plan = Plan::new(&request, &bundle.spec, &host)?;
+    let store = Store::new(&global.root);
+    if notify_socket::asked().is_some() {
+        notify_socket::plan(&mut plan, &store.directory(&options.create.id)?);
+    }
+    refuse(options, &plan)?;
+
+    let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
+    let reservation = store.reserve(&record)?;
+    if notify_socket::asked().is_some() {
+        notify_socket::make_directory(reservation.directory())?;
+    }
+    // For `exec`: the processes themselves have theirs from criu.
+    filter::write(reservation.directory(), &parent::compile_filter(&plan)?)?;
     prepare_root(&plan)?;
     // After it: criu mounts things where its images are, which must be in its own mount namespace.
     let images = Images::make(&options.criu)?;
     let streams = images.read_descriptors()?;
     let console = sockets::connect(options.create.console_socket.as_deref())?;
-
-    let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
-    let reservation = Store::new(&global.root).reserve(&record)?;
-    let cgroup =
-        cgroupfs::create(&host.cgroup_mount, &plan.cgroup, &host.controllers, &plan.limits)?;
-    container_cgroup::furnish(cgroup.directory(), &plan)?;
+    let mut home = container_cgroup::home(global, &plan, &host, maker)?;
+    container_cgroup::note(&home, &mut record);
+    let rdt = rdt::make(&plan, &mut record, &reservation)?;
+    if let Some(searchers) = plan.keyring {
+        keyring::join_session(&plan.id, searchers)?;
+    }
 
     let external = open_external_namespaces(&plan)?;
     let (opts, inherited) = restore_options(options, &plan, &images, &streams, &external)?;
@@ -108,8 +130,8 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
         Task::Restore,
         &opts,
         &inherited,
-        // The processes are born where criu is.
-        &mut |criu| cgroup.directory().add_process(criu.cast_signed()),
+        // The processes are born where criu is, and with what it has.
+        &mut |criu| take_in(criu.cast_signed(), &mut home, rdt.as_ref(), &plan),
         &mut |notice| hear(notice, &plan, console.as_ref(), &mut restored),
     )
     .map_err(|error| images.explain(error, "restore.log"))?;
@@ -120,8 +142,29 @@ fn bring_back(global: &Global, options: &Options) -> Result<Restored> {
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
     reservation.commit()?;
-    let _kept = cgroup.commit();
+    let _kept = home.commit();
+    rdt.map(NewGroups::commit);
     Ok(restored)
+}
+
+/// What can be seen to fail before anything is touched.
+fn refuse(options: &Options, plan: &Plan) -> Result<()> {
+    let terminal = match options.attachment {
+        Attachment::Foreground => create::Terminal::StaysWithUs,
+        Attachment::Detached => create::Terminal::GoesToSocket,
+    };
+    create::refuse(&options.create, plan, terminal)?;
+    checkpoint::refuse_net_devices(plan, &options.criu)
+}
+
+/// Has criu be where its children belong.
+fn take_in(criu: i32, home: &mut Home<'_>, rdt: Option<&NewGroups>, plan: &Plan) -> Result<()> {
+    home.take_in(criu)?;
+    container_cgroup::settle(home, plan)?;
+    match rdt {
+        Some(groups) => groups.add(criu),
+        None => Ok(()),
+    }
 }
 
 fn hear(
@@ -131,7 +174,10 @@ fn hear(
     restored: &mut Restored,
 ) -> Result<()> {
     match (notice.point.as_str(), notice.pid, notice.descriptor, console) {
-        ("setup-namespaces", Some(pid), ..) => run_hooks(plan, pid),
+        ("setup-namespaces", Some(pid), ..) => {
+            move_net_devices(plan, pid)?;
+            run_hooks(plan, pid)
+        }
         ("post-restore", Some(pid), ..) => {
             restored.pid = pid;
             Ok(())
@@ -147,6 +193,16 @@ fn hear(
         }
         _ => Ok(()),
     }
+}
+
+/// As `create` does, before hooks run.
+fn move_net_devices(plan: &Plan, pid: i32) -> Result<()> {
+    if plan.net_devices.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::open()?;
+    let network = procfs.open_namespace(&format!("{pid}/ns"), "net")?;
+    net_devices::move_all(&procfs, &plan.net_devices, network.as_fd()).context("linux.netDevices")
 }
 
 fn run_hooks(plan: &Plan, pid: i32) -> Result<()> {

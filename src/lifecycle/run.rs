@@ -103,7 +103,7 @@ fn start(
     let record = &made.record;
     let go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
-        made.init.start(&made.cgroup)?;
+        made.init.start(made.cgroup.as_ref())?;
         timeline::done("wait for execve");
         hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)

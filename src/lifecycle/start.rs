@@ -5,7 +5,9 @@ use super::container::Container;
 use super::hooks_outside;
 use super::notify_socket::{self, Relay};
 use crate::error::{Error, Kind, Result};
+use crate::kernel::process::Execution;
 use crate::launch::start_gate;
+use crate::record::Record;
 use crate::record::store::Store;
 use crate::spec::state::Status;
 use crate::timeline;
@@ -41,6 +43,20 @@ fn release(global: &Global, id: &str) -> Result<(Container, Option<Relay>)> {
     timeline::done("load the record");
     let notifications = notify_socket::listen(&container.directory)?;
     start_gate::release(&container.directory)?;
+    must_have_executed(&container.record)?;
     timeline::done("wait for execve");
     Ok((container, notifications))
+}
+
+/// The end of the process looks like execve from outside; where its parent has not waited for it yet, it can be told.
+fn must_have_executed(record: &Record) -> Result<()> {
+    let Some(init) = record.init() else { return Ok(()) };
+    match init.execution()? {
+        Execution::Done | Execution::Unknown => Ok(()),
+        Execution::NotYet => Err(Error::new(
+            "the container's process ended before it executed its program",
+        )
+        .of_kind(Kind::NotRunning)
+        .hint("someone killed it, or linux.seccomp kills on a call the runtime needs (read, write, close, execve)")),
+    }
 }

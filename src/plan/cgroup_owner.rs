@@ -1,7 +1,10 @@
-//! To whom a container's cgroup is handed, so that the container can make cgroups below its own.
+//! To whom a container's cgroup is handed, and what below it, so that the container can make cgroups of its own there.
+
+use std::collections::BTreeMap;
 
 use nix::unistd::Uid;
 
+use crate::error::{Error, Result};
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::spec::Spec;
@@ -18,6 +21,26 @@ pub fn plan(spec: &Spec, namespaces: &Namespaces, uid_map: &[IdMap]) -> Option<U
         .iter()
         .find(|map| (map.inside..map.inside.saturating_add(map.size)).contains(&user))
         .map(|map| Uid::from_raw(map.outside + (user - map.inside)))
+}
+
+/// The annotation of crun's that has the container's process in a cgroup below its own.
+const DELEGATED: &str = "run.oci.delegate-cgroup";
+
+/// The name of the cgroup that the container's process is in, below the one that has its limits; none without the
+/// annotation.
+pub fn delegated(annotations: &BTreeMap<String, String>) -> Result<Option<String>> {
+    let name = annotations.get(DELEGATED).map(|name| name.trim_start_matches('/'));
+    name.filter(|name| !name.is_empty()).map(|name| cgroup_name(DELEGATED, name)).transpose()
+}
+
+/// The name of one cgroup, as an annotation gives it.
+pub fn cgroup_name(annotation: &str, name: &str) -> Result<String> {
+    match matches!(name, "." | "..") || name.contains(['/', '\n', '\0']) {
+        true => Err(Error::refused(format!(
+            "annotations[{annotation:?}]: {name:?} is not the name of one cgroup"
+        ))),
+        false => Ok(name.to_owned()),
+    }
 }
 
 /// The last of two contrary options is in force.
@@ -50,6 +73,18 @@ mod tests {
         let planned = namespaces::plan(spec.linux.as_ref().expect("linux")).expect("namespaces");
         let map = [IdMap { inside: 0, outside: 100_000, size: 1000 }];
         plan(&spec, &planned, &map).map(Uid::as_raw)
+    }
+
+    #[test]
+    fn a_delegated_cgroup_is_one_below() {
+        let asked = |name: &str| delegated(&[(DELEGATED.to_owned(), name.to_owned())].into());
+        assert_eq!(delegated(&BTreeMap::new()).unwrap(), None);
+        assert_eq!(asked("").unwrap(), None);
+        assert_eq!(asked("/init").unwrap(), Some("init".to_owned()));
+        for bad in ["..", ".", "/../x", "a/b", "a\0"] {
+            let error = asked(bad).unwrap_err().to_string();
+            assert!(error.starts_with("annotations[\"run.oci.delegate-cgroup\"]: "), "{error}");
+        }
     }
 
     #[test]

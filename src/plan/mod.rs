@@ -29,14 +29,14 @@ use crate::kernel::cgroup;
 use crate::kernel::devices::{Making, Node, Ptmx};
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::keyring::{Searchers, Session};
-use crate::kernel::mounts::Mount;
+use crate::kernel::mounts::{FsOption, Mount};
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::kernel::net_devices::NetDevice;
 use crate::kernel::rdt::Rdt;
 use crate::kernel::rootfs::{Rootfs, Switch};
 use crate::kernel::sysctl::Sysctl;
-use crate::spec::Spec;
 use crate::spec::state::{OCI_VERSION, State, Status};
+use crate::spec::{Resources, Spec};
 
 /// What is asked for beside `config.json`.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,17 @@ pub enum CgroupMaker<'a> {
         /// Its own cgroup, below which those of its units are.
         root: &'a Path,
     },
+    /// Nobody does: the container stays in its caller's.
+    Nobody,
+}
+
+/// Whether a container can do without a cgroup where nobody has the right to make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Necessity {
+    /// It can't: a path or a limit is asked for.
+    Required,
+    /// It can.
+    Dispensable,
 }
 
 /// All that creating one container means.
@@ -88,8 +99,8 @@ pub struct Plan {
     pub rootfs: Rootfs,
     /// Mounts beside the root, in order.
     pub mounts: Vec<Mount>,
-    /// The SELinux context of the new file systems among them.
-    pub mount_label: Option<String>,
+    /// The mount option that gives new file systems their SELinux context.
+    pub mount_label: Option<FsOption>,
     /// The nodes of /dev; none when the container brings a /dev of its own.
     pub dev: Option<Dev>,
     /// Mounts made read-only only at the end.
@@ -107,13 +118,17 @@ pub struct Plan {
     /// What init becomes.
     pub process: process::Process,
     /// The system call filter.
-    pub seccomp: Option<kernel::seccomp::Profile>,
+    pub seccomp: Option<kernel::seccomp::Source>,
     /// Programs to run at points of the life cycle.
     pub hooks: hooks::Hooks,
     /// The unit that the cgroup is, where systemd makes it.
     pub unit: Option<cgroup::systemd::Unit>,
-    /// Where the cgroup is.
-    pub cgroup: cgroup::Path,
+    /// Where the cgroup is; none where the container gets none of its own.
+    pub cgroup: Option<cgroup::Path>,
+    /// Whether it can do without.
+    pub cgroup_necessity: Necessity,
+    /// The name of the cgroup below that its process is in, for the container to manage.
+    pub delegated_cgroup: Option<String>,
     /// Interfaces of the host that move in.
     pub net_devices: Vec<NetDevice>,
     /// Its share of caches and memory bandwidth.
@@ -159,6 +174,8 @@ impl Plan {
         refuse::paths_inside("linux.readonlyPaths", &linux.readonly_paths)?;
         let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
         let resources = linux.resources.clone().unwrap_or_default();
+        let limits = limits(request, &resources, host)?;
+        let mount_label = mounts::label(&linux.mount_label, &spec.annotations)?;
         let mounts = mounts::plan(
             &spec.mounts,
             &mounts::Surroundings {
@@ -166,24 +183,30 @@ impl Plan {
                 namespaces: &namespaces,
                 id_maps: (&uid_map, &gid_map),
                 cgroup_mount_point: &host.cgroup_mount,
-                cgroup: &cgroup.directory(&host.cgroup_mount),
-                label: &linux.mount_label,
+                cgroup: &cgroup_directory(cgroup.as_ref(), host),
+                label: mount_label.as_ref(),
             },
         )?;
+        let hooks = hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?;
         let nodes = devices::plan(&linux.devices)?;
-        let making = if host.is_rootless() || namespaces.separates(Namespace::User) {
-            Making::Bind
-        } else {
-            Making::Node
-        };
+        let making = making(&namespaces, host);
         Ok(Plan {
             id: request.id.to_owned(),
             bundle: request.bundle.to_owned(),
             annotations: spec.annotations.clone(),
             keyring: keyring(request.keyring, &namespaces),
-            rootfs: rootfs::plan(spec, request.bundle, request.switch)?,
+            rootfs: rootfs::plan(
+                spec,
+                &rootfs::Surroundings {
+                    bundle: request.bundle,
+                    switch: request.switch,
+                    namespaces: &namespaces,
+                    mounts: &mounts.all,
+                    hooks: &hooks,
+                },
+            )?,
             mounts: mounts.all,
-            mount_label: (!linux.mount_label.is_empty()).then(|| linux.mount_label.clone()),
+            mount_label,
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
             readonly_at_the_end: mounts.readonly_at_the_end,
             masked_paths: linux.masked_paths.clone(),
@@ -199,14 +222,13 @@ impl Plan {
                     old_groups: process::old_groups(&spec.annotations),
                 },
             )?,
-            seccomp: match &linux.seccomp {
-                Some(profile) => seccomp::profile(profile)?,
-                None => None,
-            },
-            hooks: hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?,
+            seccomp: seccomp::plan(linux.seccomp.as_ref(), &spec.annotations)?,
+            hooks,
             net_devices: net_devices::plan(&linux.net_devices, &namespaces, host)?,
             rdt: linux.intel_rdt.as_ref().map(rdt::plan).transpose()?,
-            limits: resources::limits(&resources, host)?,
+            cgroup_necessity: necessity(&linux.cgroups_path, &limits),
+            delegated_cgroup: cgroup_owner::delegated(&spec.annotations)?,
+            limits,
             device_filter: resources::device_filter(&linux, host)?,
             unit,
             cgroup,
@@ -233,19 +255,43 @@ impl Plan {
     }
 }
 
+fn limits(request: &Request<'_>, resources: &Resources, host: &Host) -> Result<cgroup::Limits> {
+    match request.cgroups {
+        CgroupMaker::Nobody => resources::limits_without_cgroup(resources),
+        _ => resources::limits(resources, host),
+    }
+}
+
+/// Where the container's cgroup is, or else the one it stays in.
+fn cgroup_directory(cgroup: Option<&cgroup::Path>, host: &Host) -> PathBuf {
+    match cgroup {
+        Some(cgroup) => cgroup.directory(&host.cgroup_mount),
+        None => host.own_cgroup_directory(),
+    }
+}
+
+/// Whoever names a place or a limit needs the cgroup.
+fn necessity(cgroups_path: &str, limits: &cgroup::Limits) -> Necessity {
+    match cgroups_path.is_empty() && limits.is_empty() {
+        true => Necessity::Dispensable,
+        false => Necessity::Required,
+    }
+}
+
 /// Where the cgroup is, and what unit it is to systemd.
 fn cgroup(
     request: &Request<'_>,
     asked: &str,
     annotations: &BTreeMap<String, String>,
     host: &Host,
-) -> Result<(Option<cgroup::systemd::Unit>, cgroup::Path)> {
+) -> Result<(Option<cgroup::systemd::Unit>, Option<cgroup::Path>)> {
     match request.cgroups {
-        CgroupMaker::Ourselves => Ok((None, cgroup_path(asked, request.id, host)?)),
+        CgroupMaker::Nobody => Ok((None, None)),
+        CgroupMaker::Ourselves => Ok((None, Some(cgroup_path(asked, request.id, host)?))),
         CgroupMaker::Systemd { root } => {
             let unit = systemd::unit(asked, request.id, annotations, host)?;
             let path = unit.cgroup(root);
-            Ok((Some(unit), path))
+            Ok((Some(unit), Some(path)))
         }
     }
 }
@@ -272,6 +318,14 @@ pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
         Session::Inherited => None,
         Session::New if namespaces.separates(Namespace::User) => Some(Searchers::Others),
         Session::New => Some(Searchers::User),
+    }
+}
+
+/// Without rights over the host's user namespace mknod(2) is refused.
+fn making(namespaces: &Namespaces, host: &Host) -> Making {
+    match host.is_rootless() || namespaces.separates(Namespace::User) {
+        true => Making::Bind,
+        false => Making::Node,
     }
 }
 

@@ -1,5 +1,8 @@
 //! From `mounts` to mount operations (config.md, "Mounts" and "Linux mount options").
 
+mod id_maps;
+
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,8 +31,8 @@ pub struct Surroundings<'a> {
     pub cgroup_mount_point: &'a Path,
     /// The container's cgroup, a directory of the host.
     pub cgroup: &'a Path,
-    /// The SELinux context of new file systems (`linux.mountLabel`); empty for none.
-    pub label: &'a str,
+    /// What gives new file systems their SELinux context.
+    pub label: Option<&'a FsOption>,
 }
 
 /// The mounts of a container.
@@ -49,6 +52,7 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
     for (position, mount) in mounts.iter().enumerate() {
         let field = format!("mounts[{position}] ({})", mount.destination.display());
         let mut mount = one(mount, surroundings).context(field)?;
+        mount.field = format!("mounts[{position}]");
         if mount.destination == Path::new("/dev") {
             match &mut mount.what {
                 What::Bind(_) => planned.brings_dev = true,
@@ -92,6 +96,7 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
         What::Filesystem(filesystem(mount, &options, surroundings.label)?)
     };
     Ok(Mount {
+        field: String::new(),
         destination,
         destination_link: options.destination_link,
         what,
@@ -161,7 +166,8 @@ fn id_map(
         return Ok(None);
     }
     let (uids, gids) = if let Some(maps) = &options.id_maps {
-        written_id_maps(maps).with_context(|| format!("options: idmap={maps}"))?
+        id_maps::written(maps, surroundings.id_maps)
+            .with_context(|| format!("options: idmap={maps}"))?
     } else if own {
         if mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty() {
             return Err(Error::refused("uidMappings and gidMappings: one without the other"));
@@ -182,35 +188,6 @@ fn id_map(
     Ok(Some(MountIdMap { uids, gids, reach: options.id_map.unwrap_or(Reach::One) }))
 }
 
-/// `uids=INSIDE-OUTSIDE-COUNT#...;gids=...`, as crun takes it.
-fn written_id_maps(text: &str) -> Result<(Vec<IdMap>, Vec<IdMap>)> {
-    let (mut uids, mut gids) = (Vec::new(), Vec::new());
-    for part in text.split(';') {
-        match part.split_once('=') {
-            Some(("uids", maps)) => uids.extend(id_map_lines(maps)?),
-            Some(("gids", maps)) => gids.extend(id_map_lines(maps)?),
-            _ => return Err(Error::refused(format!("{part:?} is neither uids= nor gids="))),
-        }
-    }
-    match uids.is_empty() || gids.is_empty() {
-        true => Err(Error::refused("it needs both uids= and gids=")),
-        false => Ok((uids, gids)),
-    }
-}
-
-fn id_map_lines(maps: &str) -> Result<Vec<IdMap>> {
-    let line = |line: &str| {
-        let numbers: Vec<_> = line.split('-').map(str::parse).collect();
-        match numbers.as_slice() {
-            [Ok(inside), Ok(outside), Ok(size)] => {
-                Ok(IdMap { inside: *inside, outside: *outside, size: *size })
-            }
-            _ => Err(Error::refused(format!("{line:?} is not INSIDE-OUTSIDE-COUNT"))),
-        }
-    };
-    maps.split('#').map(line).collect()
-}
-
 fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {
     let view = if surroundings.namespaces.separates(Namespace::Cgroup) {
         CgroupView::Namespace { fallback: surroundings.cgroup.to_owned() }
@@ -220,20 +197,44 @@ fn cgroup(options: &Options, surroundings: &Surroundings<'_>) -> What {
     What::Cgroup { attr: MountAttr { clear: 0, ..options.attr }, view }
 }
 
-fn filesystem(mount: &spec::Mount, options: &Options, label: &str) -> Result<Filesystem> {
+/// What gives new file systems the context of `linux.mountLabel` (mount(8), "context"); an annotation of crun's says which
+/// of the four options that is.
+pub fn label(context: &str, annotations: &BTreeMap<String, String>) -> Result<Option<FsOption>> {
+    const KIND: &str = "run.oci.mount_context_type";
+    let key = match annotations.get(KIND).map(String::as_str) {
+        None | Some("context") => c"context",
+        Some("fscontext") => c"fscontext",
+        Some("defcontext") => c"defcontext",
+        Some("rootcontext") => c"rootcontext",
+        Some(other) => {
+            return Err(Error::refused(format!(
+                "annotations[{KIND:?}]: {other:?} is none of context, fscontext, defcontext, rootcontext"
+            )));
+        }
+    };
+    if context.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(FsOption { key: key.to_owned(), value: Some(text(context, "linux.mountLabel")?) }))
+}
+
+fn filesystem(
+    mount: &spec::Mount,
+    options: &Options,
+    label: Option<&FsOption>,
+) -> Result<Filesystem> {
     if mount.kind.is_empty() {
         return Err(Error::refused("type: is missing, and options name neither bind nor rbind"));
     }
     let mut filesystem = filesystem_of_kind(&mount.kind, mount, options)?;
-    if !label.is_empty() && !LABELLED_BY_POLICY.contains(&&*mount.kind) {
-        let value = Some(text(label, "linux.mountLabel")?);
-        filesystem.options.push(FsOption { key: c"context".to_owned(), value });
+    match (label, mount.kind.as_str()) {
+        // Their labels are the policy's alone.
+        (None, _) | (_, "proc" | "sysfs") => {}
+        (Some(label), "mqueue") => filesystem.root_label.clone_from(&label.value),
+        (Some(label), _) => filesystem.options.push(label.clone()),
     }
     Ok(filesystem)
 }
-
-/// File systems whose labels the policy alone decides: they refuse the option `context`, or ignore it.
-const LABELLED_BY_POLICY: [&str; 3] = ["proc", "sysfs", "mqueue"];
 
 fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Result<Filesystem> {
     if options.copy_up == CopyUp::Yes && kind != "tmpfs" {
@@ -247,6 +248,7 @@ fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Res
         super_block: options.super_block,
         attr: options.attr,
         copy_up: options.copy_up,
+        root_label: None,
     })
 }
 

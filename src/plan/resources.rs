@@ -22,6 +22,20 @@ const UNLIMITED: &str = "max";
 /// The limits that `linux.resources` asks for, in the order they are written; `unified` comes last and so overrides.
 /// A limit whose controller the cgroup v2 tree hasn't got is refused. Fields that only cgroup v1 knows are ignored.
 pub fn limits(resources: &Resources, host: &Host) -> Result<Limits> {
+    let limits = all(resources)?;
+    must_have_controllers(&limits, host)?;
+    Ok(limits)
+}
+
+/// The limits of a container that gets no cgroup: there are none, and whoever asks for some is told.
+pub fn limits_without_cgroup(resources: &Resources) -> Result<Limits> {
+    if !all(resources)?.is_empty() {
+        warn("linux.resources: not in force, for the container has no cgroup of its own");
+    }
+    Ok(Limits::default())
+}
+
+fn all(resources: &Resources) -> Result<Limits> {
     let mut writes = Vec::new();
     writes.extend(resources.pids.as_ref().and_then(pids));
     if let Some(wanted) = &resources.memory {
@@ -44,9 +58,7 @@ pub fn limits(resources: &Resources, host: &Host) -> Result<Limits> {
     for (key, text) in &resources.unified {
         writes.extend(unified(key, text)?);
     }
-    let limits = Limits(writes);
-    must_have_controllers(&limits, host)?;
-    Ok(limits)
+    Ok(Limits(writes))
 }
 
 fn field(name: &str) -> String {

@@ -4,17 +4,34 @@ use std::path::Path;
 
 use nix::mount::MsFlags;
 
+use super::hooks::Hooks;
 use crate::error::{Error, Result};
-use crate::kernel::mounts::{Propagation, Reach};
-use crate::kernel::rootfs::{Access, Rootfs, Switch};
+use crate::kernel::mounts::{self, Mount, Propagation, Reach};
+use crate::kernel::namespaces::{Namespace, Namespaces};
+use crate::kernel::rootfs::{Access, Beginning, Rootfs, Switch};
 use crate::spec::Spec;
 
 /// What a mount namespace starts with unless asked otherwise: the host's events come in, none go out.
 const DEFAULT: Propagation =
     Propagation { flag: MsFlags::MS_SLAVE.bits(), reach: Reach::Recursive };
 
+/// What the rest of the plan knows that the root depends on.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The bundle's directory: a relative root starts there.
+    pub bundle: &'a Path,
+    /// How the root is changed.
+    pub switch: Switch,
+    /// The container's namespaces.
+    pub namespaces: &'a Namespaces,
+    /// The container's mounts.
+    pub mounts: &'a [Mount],
+    /// The container's hooks.
+    pub hooks: &'a Hooks,
+}
+
 /// Plans the root file system.
-pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
+pub fn plan(spec: &Spec, surroundings: &Surroundings<'_>) -> Result<Rootfs> {
     let Some(root) = &spec.root else {
         return Err(Error::refused("root: is missing; config.json must name the root file system"));
     };
@@ -23,7 +40,7 @@ pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
     }
     let asked = spec.linux.as_ref().map_or("", |linux| linux.rootfs_propagation.as_str());
     let final_propagation = propagation(asked)?;
-    if switch == Switch::MoveAndChroot
+    if surroundings.switch == Switch::MoveAndChroot
         && final_propagation.is_some_and(|asked| asked.flag == MsFlags::MS_PRIVATE.bits())
     {
         return Err(Error::refused(
@@ -31,12 +48,28 @@ pub fn plan(spec: &Spec, bundle: &Path, switch: Switch) -> Result<Rootfs> {
         ));
     }
     Ok(Rootfs {
-        path: bundle.join(&root.path),
+        path: surroundings.bundle.join(&root.path),
         initial_propagation: initial(final_propagation),
         final_propagation,
         access: if root.readonly { Access::Readonly } else { Access::Writable },
-        switch,
+        switch: surroundings.switch,
+        beginning: beginning(surroundings, initial(final_propagation)),
     })
+}
+
+/// The root's tree alone, unless somebody needs the host's beside it: a hook before the root is entered, or a mount. In a
+/// user namespace the mounts copied from the host's namespace would be locked (mount_namespaces(7)).
+fn beginning(surroundings: &Surroundings<'_>, initial: Propagation) -> Beginning {
+    let Surroundings { switch, namespaces, mounts, hooks, .. } = surroundings;
+    let alone = *switch == Switch::Pivot
+        && initial.reach == Reach::Recursive
+        && initial.flag != MsFlags::MS_SHARED.bits()
+        && namespaces.creates(Namespace::Mount)
+        && !namespaces.separates(Namespace::User)
+        && !hooks.run_outside_before_pivot()
+        && hooks.create_container.is_empty()
+        && !mounts.iter().any(mounts::needs_hosts_tree);
+    if alone { Beginning::RootAlone } else { Beginning::HostsTree }
 }
 
 /// An unbindable mount could not be copied into the container: it becomes so only at the end.

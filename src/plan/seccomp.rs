@@ -1,11 +1,26 @@
 //! From `linux.seccomp` to a filter's profile (config-linux.md, "Seccomp"). What can't be is refused by the name of
 //! its field; names of system calls that no architecture knows are passed over.
 
+mod raw;
+
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::kernel::seccomp::{
-    Action, Arch, Argument, Condition, Flags, Listener, Operator, Profile, Rule, Syscall,
+    Action, Arch, Argument, Condition, Flags, Listener, Operator, Profile, Rule, Source, Syscall,
 };
 use crate::spec::seccomp::{Seccomp, SyscallArg, SyscallRule};
+
+/// Where the filter comes from: a program in an annotation goes before a profile.
+pub fn plan(
+    seccomp: Option<&Seccomp>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Option<Source>> {
+    if let Some(program) = raw::program(annotations)? {
+        return Ok(Some(Source::Program(program)));
+    }
+    Ok(seccomp.map(profile).transpose()?.flatten().map(Source::Profile))
+}
 
 /// The profile; none when the object says nothing at all, which is no filter to runc.
 pub fn profile(seccomp: &Seccomp) -> Result<Option<Profile>> {

@@ -4,12 +4,16 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use super::cgroup_owner;
 use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::systemd::{Property, Slice, Unit, UnitName, Value};
 
 /// Annotations that set properties of the unit begin with this.
 const PROPERTY: &str = "org.systemd.property.";
+
+/// The annotation of crun's that names a cgroup below the unit's own.
+const SUBGROUP: &str = "run.oci.systemd.subgroup";
 
 /// What the name of a unit begins with where `cgroupsPath` does not say.
 const PREFIX: &str = "etui";
@@ -34,6 +38,10 @@ pub fn unit(
         name: UnitName::parse(&unit_name(prefix, name)).context("linux.cgroupsPath")?,
         slice: Slice::parse(slice).context("linux.cgroupsPath")?,
         description: format!("etui container {id}"),
+        subgroup: match annotations.get(SUBGROUP) {
+            Some(name) if !name.is_empty() => Some(cgroup_owner::cgroup_name(SUBGROUP, name)?),
+            _ => None,
+        },
         properties: properties(annotations)?,
     })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::Spec;
+use super::objects::ObjectsOnly;
 use crate::error::{Call, Context, Error, Result};
 
 /// A directory with a `config.json`.
@@ -38,13 +39,19 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 /// Parses one JSON document; an error names the field's path, line and column.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     // The path of the field costs time to track: only a document that failed is read a second time.
-    serde_json::from_slice(text).map_err(|first| {
+    read_whole(text).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(text);
-        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        match serde_path_to_error::deserialize::<_, T>(ObjectsOnly(&mut reader)) {
             Err(error) if !matches!(&*error.path().to_string(), "." | "?") => {
                 Error::refused(format!("{}: {}", error.path(), error.inner()))
             }
             _ => Error::refused(format!("not a valid JSON document: {first}")),
         }
     })
+}
+
+fn read_whole<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = T::deserialize(ObjectsOnly(&mut reader))?;
+    reader.end().map(|()| value)
 }

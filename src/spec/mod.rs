@@ -9,6 +9,7 @@ pub mod config;
 pub mod hooks;
 pub mod linux;
 pub mod mounts;
+mod objects;
 pub mod process;
 pub mod resources;
 pub mod seccomp;

@@ -22,3 +22,4 @@ pub mod signals;
 pub mod socket;
 pub mod statx;
 pub mod uts;
+pub mod xattr;

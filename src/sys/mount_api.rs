@@ -53,6 +53,16 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, reach: Reach) -> nix::Result
     owned(fd)
 }
 
+/// open_tree(2) with `OPEN_TREE_NAMESPACE` (Linux 7.0): a new mount namespace that holds a copy of what is mounted at `path`,
+/// mounts below it included, and nothing else. `EINVAL` where the kernel does not have it.
+pub fn namespace_of_tree(path: &CStr) -> nix::Result<OwnedFd> {
+    const OPEN_TREE_NAMESPACE: libc::c_uint = 1 << 1;
+    let flags = OPEN_TREE_NAMESPACE | libc::OPEN_TREE_CLOEXEC | Reach::Recursive.flag();
+    // SAFETY: `path` is a C string that outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    owned(fd)
+}
+
 /// move_mount(2): puts the detached mount `mount` onto `target`.
 pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> nix::Result<()> {
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;

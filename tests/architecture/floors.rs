@@ -40,7 +40,9 @@ pub const EDGES: &[(&str, &str, &str)] = &[
         "kernel::capabilities",
         "whoever lacks CAP_SETUID needs the helper programs",
     ),
+    ("kernel::cgroup", "kernel::signals", "a wait for systemd ends when we are told to end"),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
+    ("kernel::mounts", "kernel::lsm", "an mqueue is labelled once it is mounted"),
     (
         "kernel::masks",
         "kernel::mounts",
@@ -58,6 +60,7 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("launch::*", "launch::birth", "one clone makes both init and a process that joins"),
     ("launch::parent", "launch::network", "the parent makes the network namespace"),
     ("launch::init", "launch::network", "init enters it"),
+    ("launch::init", "launch::arrival", "init moves to a mount namespace of its own"),
     ("launch::parent", "launch::newborn", "what the clone made, from outside"),
     ("launch::join", "launch::newborn", "what the clone made, from outside"),
     ("launch::newborn", "launch::listener", "the listener of a filter is sent on"),

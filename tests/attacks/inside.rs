@@ -165,3 +165,32 @@ fn the_callers_environment_does_not_get_in() {
         .arg(&container.id);
     assert_eq!(container.complete(command).stdout, "");
 }
+
+/// Without pivot_root(2) the host's /proc stays in the mount namespace, and with one that is not masked the kernel allows
+/// another one in a user namespace made inside: sysrq and the like, behind no mask.
+#[test]
+fn no_pivot_gives_no_proc_without_masks() {
+    let script = "unshare -Urmpf sh -c 'mount -t proc proc /tmp && echo mounted'; unshare -Urm true && echo tried";
+    for flags in [vec![], vec!["--no-pivot"]] {
+        let mut container = Container::sh(script);
+        container.set("/process/noNewPrivileges", false);
+        let outcome = container.run_with(&flags);
+        if outcome.stdout.is_empty() {
+            return crate::support::skip("no user namespaces inside of containers here");
+        }
+        assert_eq!(outcome.text(), "tried", "{flags:?}: {outcome:#?}");
+    }
+    // Nothing is unmounted outside.
+    assert!(fs::metadata("/proc/self/status").is_ok() && fs::metadata("/sys/kernel").is_ok());
+}
+
+/// With fs.suid_dumpable = 1 a change of user opens a process to whoever has that user outside or inside.
+#[test]
+fn a_waiting_init_can_not_be_looked_into_by_its_user() {
+    let container = Container::sleeping().with("/process/user/uid", 1000);
+    container.create().ok();
+    let owner = std::os::unix::fs::MetadataExt::uid(
+        &fs::metadata(format!("/proc/{}/environ", container.pid())).unwrap(),
+    );
+    assert_eq!(owner, 0, "it is dumpable");
+}

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use etui::error::Kind;
+use etui::error::{Kind, Result};
 use etui::host::Host;
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::Switch;
@@ -45,7 +45,8 @@ fn merge(document: &mut Value, change: &Value) {
     }
 }
 
-fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
+/// The plan of the accepted container with a change.
+pub fn planned(change: &Value, host: &Host, switch: Switch) -> Result<Plan> {
     let mut document = accepted();
     merge(&mut document, change);
     let spec: Spec = serde_json::from_value(document).expect("the types are right");
@@ -57,7 +58,11 @@ fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
         keyring: Session::New,
         cgroups: CgroupMaker::Ourselves,
     };
-    let error = Plan::new(&request, &spec, host).err()?;
+    Plan::new(&request, &spec, host)
+}
+
+fn told(change: &Value, host: &Host, switch: Switch) -> Option<String> {
+    let error = planned(change, host, switch).err()?;
     assert_eq!(error.kind(), Kind::Refused, "{error}");
     let told = error.to_string();
     assert!(!told.contains('\n'), "{told}");

@@ -108,3 +108,54 @@ fn a_killed_created_container_does_not_start() {
     assert_ne!(container.start().code(), 0);
     assert_eq!(container.output(), "");
 }
+
+/// Between the gate and execve only hooks take time: while one sleeps, init is killed.
+fn killed_in_its_hook(container: &mut Container) {
+    let script = "sleep 30";
+    container.set("/hooks", json!({ "startContainer": [{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"] }] }));
+}
+
+fn kill_once_in_hook(container: &Container) {
+    let pid = container.pid();
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    wait_for("the hook", || fs::read_to_string(&children).is_ok_and(|pids| !pids.is_empty()));
+    container.kill("KILL").ok();
+}
+
+#[test]
+fn start_fails_when_init_is_killed_before_execve() {
+    if !only_on(&[Kind::Etui], "its start has returned before execve") {
+        return;
+    }
+    let mut container = Container::sleeping();
+    killed_in_its_hook(&mut container);
+    container.create().ok();
+    let mut start = container.command();
+    let start = start.args(["start", &container.id]).stderr(Stdio::piped()).spawn().unwrap();
+    kill_once_in_hook(&container);
+    let outcome = start.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!outcome.status.success(), "{told}");
+    assert!(told.contains("ended before it executed its program"), "{told}");
+}
+
+#[test]
+fn run_fails_when_init_is_killed_before_execve() {
+    if !only_on(&[Kind::Etui], "it knows no difference") {
+        return;
+    }
+    let mut container = Container::sleeping();
+    killed_in_its_hook(&mut container);
+    container.write_config();
+    let mut run = container.command();
+    run.args(["run", "--detach", "--bundle"]).arg(container.bundle()).arg(&container.id);
+    let run =
+        run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the container", || container.verb(&["state", &container.id]).code() == 0);
+    kill_once_in_hook(&container);
+    let outcome = run.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!outcome.status.success(), "{told}");
+    assert!(told.contains("init was killed by signal 9"), "{told}");
+    container.assert_nothing_left();
+}

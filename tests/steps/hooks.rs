@@ -179,3 +179,33 @@ fn one_that_is_not_there_ends_the_creation() {
     assert!(outcome.stderr.contains("/not/there"), "{outcome:#?}");
     container.assert_nothing_left();
 }
+
+#[test]
+fn may_write_to_files_instead() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "an annotation of crun's") {
+        return;
+    }
+    let mut container = Container::sleeping();
+    let script = "echo out $1; echo err $1 >&2";
+    for name in HOST_HOOKS {
+        let object = container.config.as_object_mut().unwrap();
+        object.entry("hooks").or_insert(json!({}))[name] = hook(name, script);
+    }
+    let inside =
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", script, "sh", "startContainer"] }]);
+    container.set("/hooks/startContainer", inside);
+    let (out, err) = (container.dir().join("out"), container.dir().join("err"));
+    fs::write(&out, "before\n").unwrap();
+    container.set("/process/user/uid", 1000);
+    container.set(
+        "/annotations",
+        json!({ "run.oci.hooks.stdout": out.to_str(), "run.oci.hooks.stderr": err.to_str() }),
+    );
+    container.up();
+    container.verb(&["delete", "--force", &container.id]).ok();
+    let all =
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    let lines = |word: &str| all.map(|name| format!("{word} {name}\n")).concat();
+    assert_eq!(fs::read_to_string(&out).unwrap(), format!("before\n{}", lines("out")));
+    assert_eq!(fs::read_to_string(&err).unwrap(), lines("err"));
+}

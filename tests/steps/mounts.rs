@@ -267,6 +267,19 @@ fn an_idmapped_bind_mount_shows_other_owners() {
 }
 
 #[test]
+fn an_id_map_may_be_relative_to_the_containers_own() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "crun's form of the option") {
+        return;
+    }
+    let mut container = Container::sh("stat -c %u:%g /in/file");
+    container.give_user_namespace();
+    let dir = host_directory(&container);
+    chown(dir.join("file"), Some(7), Some(7)).unwrap();
+    container.set("/mounts/-", bind(&dir, "/in", &["bind", "idmap=uids=@0-5-10;gids=@0-6-10"]));
+    assert_eq!(container.run().ok().lines(), ["12:13"]);
+}
+
+#[test]
 fn mount_propagation_is_set() {
     if !only_on(&[Kind::Etui, Kind::Runc], "shared gets lost on a bind mount") {
         return;

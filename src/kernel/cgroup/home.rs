@@ -1,4 +1,5 @@
-//! The cgroup of a container that is being made: ready before its first process, or made by systemd around it.
+//! The cgroup of a container that is being made: ready before its first process, made by systemd around it, or none
+//! of its own.
 
 use super::systemd::NewUnit;
 use super::{Directory, NewCgroup};
@@ -12,6 +13,8 @@ pub enum Home<'a> {
     Ready(NewCgroup),
     /// It comes with its first process.
     Unit(NewUnit<'a>),
+    /// There is none: the container stays in its caller's.
+    Nowhere,
 }
 
 impl Home<'_> {
@@ -19,7 +22,7 @@ impl Home<'_> {
     pub fn birthplace(&self) -> Option<&Directory> {
         match self {
             Home::Ready(cgroup) => Some(cgroup.directory()),
-            Home::Unit(_) => None,
+            Home::Unit(_) | Home::Nowhere => None,
         }
     }
 
@@ -28,22 +31,25 @@ impl Home<'_> {
         match self {
             Home::Ready(cgroup) => cgroup.directory().add_process(pid),
             Home::Unit(unit) => unit.start(pid),
+            Home::Nowhere => Ok(()),
         }
     }
 
-    /// The cgroup of the first process, which is in it.
-    pub fn directory(&self) -> &Directory {
+    /// The cgroup of the first process, which is in it; none where the container has none of its own.
+    pub fn directory(&self) -> Option<&Directory> {
         match self {
-            Home::Ready(cgroup) => cgroup.directory(),
-            Home::Unit(unit) => unit.directory().expect("made when its first process was taken in"),
+            Home::Ready(cgroup) => Some(cgroup.directory()),
+            Home::Unit(unit) => unit.directory(),
+            Home::Nowhere => None,
         }
     }
 
     /// Keeps it.
-    pub fn commit(self) -> Directory {
+    pub fn commit(self) -> Option<Directory> {
         match self {
-            Home::Ready(cgroup) => cgroup.commit(),
-            Home::Unit(unit) => unit.commit().expect("made when its first process was taken in"),
+            Home::Ready(cgroup) => Some(cgroup.commit()),
+            Home::Unit(unit) => unit.commit(),
+            Home::Nowhere => None,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod cgroupfs;
 mod controllers;
+mod delegated;
 mod device_program;
 pub mod device_rules;
 pub mod devices;
@@ -21,6 +22,7 @@ pub mod statistics;
 pub mod systemd;
 
 pub use cgroupfs::NewCgroup;
+pub use delegated::move_below;
 pub use devices::DeviceFilter;
 pub use directory::Directory;
 pub use events::{EventsFile, wait_for_change};

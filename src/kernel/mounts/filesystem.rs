@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 use super::{CgroupView, CopyUp, Filesystem, MountAttr, Reach, Tree};
 use super::{clone_host_path, copy_up, place, set_attr};
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::lsm;
 use crate::kernel::safe_path::{self, Missing};
 use crate::sys::mount_api;
 
@@ -38,6 +39,9 @@ pub(super) fn attach(
     let mount = mount_api::fsmount(context.as_fd(), filesystem.attr.set)
         .call(|| format!("fsmount({:?})", filesystem.kind))
         .map_err(|error| explain(error, filesystem))?;
+    if let Some(label) = &filesystem.root_label {
+        lsm::label_file(mount.as_fd(), label)?;
+    }
     match filesystem.kind.to_bytes() {
         b"proc" | b"sysfs" => place::ordinary_directory(tree, destination, mount),
         _ => {
@@ -49,28 +53,22 @@ pub(super) fn attach(
     }
 }
 
-/// Mounts the cgroup v2 hierarchy on `destination`.
-pub(super) fn attach_cgroup(
-    tree: &mut Tree,
-    destination: &Path,
-    attr: MountAttr,
-    view: &CgroupView,
-) -> Result<OwnedFd> {
+/// The cgroup v2 hierarchy, not yet attached anywhere.
+pub(super) fn detached_cgroup(attr: MountAttr, view: &CgroupView) -> Result<OwnedFd> {
     let bound = |path: &Path| {
         let copy = clone_host_path(path, Reach::Recursive)?;
         set_attr(copy.as_fd(), attr, Reach::One)?;
         Ok(copy)
     };
-    let mount = match view {
-        CgroupView::Host { mount_point } => bound(mount_point)?,
+    match view {
+        CgroupView::Host { mount_point } => bound(mount_point),
         CgroupView::Namespace { fallback } => match new_cgroup_mount(attr) {
             Err(error) if matches!(error.errno(), Some(Errno::EPERM | Errno::EBUSY)) => {
-                bound(fallback)?
+                bound(fallback)
             }
-            other => other?,
+            other => other,
         },
-    };
-    place::directory(tree, destination, mount)
+    }
 }
 
 fn new_cgroup_mount(attr: MountAttr) -> Result<OwnedFd> {
@@ -170,6 +168,13 @@ fn inherited_mode(
     let Some(covered) = safe_path::find(tree.root(), destination)? else { return Ok(None) };
     let mode = fstat(&covered).call(|| "fstat")?.st_mode & 0o7777;
     Ok(CString::new(format!("{mode:o}")).ok())
+}
+
+/// Whether the host's tree must be in sight when it is mounted: mount(2) finds its target by our `/proc`, and a device or a
+/// directory that an option names is looked up then.
+pub(super) fn needs_hosts_tree(filesystem: &Filesystem) -> bool {
+    const KINDS_WITHOUT_PATHS: [&CStr; 5] = [c"proc", c"sysfs", c"tmpfs", c"devpts", c"mqueue"];
+    needs_mount_2(filesystem) || !KINDS_WITHOUT_PATHS.contains(&&*filesystem.kind)
 }
 
 fn needs_mount_2(filesystem: &Filesystem) -> bool {

@@ -18,13 +18,15 @@ use nix::sys::stat::Mode;
 pub use crate::sys::mount_api::{MountAttr, Reach};
 pub use tree::{Place, Tree};
 
-use crate::error::{Call, Context, Result};
+use crate::error::{Call, Context, Error, Result};
 use crate::kernel::id_maps::IdMap;
 use crate::sys::mount_api;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// Who asks for it: the path of a field of the configuration; nobody but ourselves where it is empty.
+    pub field: String,
     /// Where, inside the root.
     pub destination: PathBuf,
     /// Whether a link there is followed.
@@ -114,6 +116,8 @@ pub struct Filesystem {
     pub attr: MountAttr,
     /// Whether the content it hides is copied up into it.
     pub copy_up: CopyUp,
+    /// The SELinux context its root is given once it is mounted, where its kind knows no option for that.
+    pub root_label: Option<CString>,
 }
 
 /// One option of a file system.
@@ -198,6 +202,31 @@ pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
     Ok(Some(detached))
 }
 
+/// Makes `mount` detached for someone who is about to leave the host's tree, in the namespaces that the mount is for.
+///
+/// `propagation` as in [`prepare`]; what needs nothing of the host is left for [`attach`].
+pub fn take_along(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
+    match &mount.what {
+        What::Cgroup { attr, view } => {
+            let detached =
+                filesystem::detached_cgroup(*attr, view).with_context(|| describe(mount))?;
+            propagation.apply(detached.as_fd())?;
+            Ok(Some(detached))
+        }
+        _ => prepare(mount, propagation),
+    }
+}
+
+/// Whether `mount` can only be made where the host's tree is in sight: [`take_along`] is not enough.
+pub fn needs_hosts_tree(mount: &Mount) -> bool {
+    match &mount.what {
+        What::Filesystem(filesystem) => filesystem::needs_hosts_tree(filesystem),
+        What::Bind(bind) => bind.source_link == SourceLink::Copied,
+        What::Cgroup { .. } => false,
+        What::Remount { options, .. } => options.is_some(),
+    }
+}
+
 /// Whether only a process with rights over the host's user namespace can make this mount.
 pub fn needs_privileged_preparation(mount: &Mount) -> bool {
     matches!(&mount.what, What::Bind(Bind { id_map: Some(_), .. }))
@@ -243,7 +272,8 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
             place::bind(tree, &mount.destination, mount.destination_link, detached).map(Some)
         }
         What::Cgroup { attr, view } => {
-            filesystem::attach_cgroup(tree, &mount.destination, *attr, view).map(Some)
+            let detached = prepared.map_or_else(|| filesystem::detached_cgroup(*attr, view), Ok)?;
+            place::directory(tree, &mount.destination, detached).map(Some)
         }
         What::Remount { attr, options } => {
             let target = place::existing(tree, &mount.destination)?;
@@ -267,6 +297,14 @@ fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, reach: Reach) -> Result<()> 
     }
     mount_api::mount_setattr(mount, attr, None, reach)
         .call(|| format!("mount_setattr(set {:#x}, clear {:#x}, {reach:?})", attr.set, attr.clear))
+}
+
+/// Names the field that asks for the mount which failed.
+pub fn of_field(mount: &Mount, error: Error) -> Error {
+    match mount.field.is_empty() {
+        true => error,
+        false => error.context(mount.field.clone()),
+    }
 }
 
 fn describe(mount: &Mount) -> String {

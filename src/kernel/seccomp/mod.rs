@@ -23,11 +23,13 @@ mod filter;
 mod multiplex;
 mod outcome;
 mod profile;
+mod source;
 mod syscall;
 mod tree;
 
 pub use filter::{Filter, LIMIT, supports};
 pub use profile::{Action, Arch, Argument, Condition, Flags, Listener, Operator, Profile, Rule};
+pub use source::Source;
 pub use syscall::Syscall;
 
 use crate::error::{Error, Result};

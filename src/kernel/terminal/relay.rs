@@ -173,11 +173,30 @@ impl Relay {
         Ok(())
     }
 
-    /// Writes what is left once the process has ended: up to the hang-up, or while others hold the terminal, up to a silence.
-    pub fn drain(&mut self) -> Result<()> {
+    /// Writes what is left once the process has ended: up to the hang-up, or while others hold the terminal, up to a
+    /// silence. A reader that does not read is waited for until there is `news` which are a reason to give up.
+    pub fn drain(
+        &mut self,
+        news: BorrowedFd<'_>,
+        is_over: &dyn Fn() -> Result<bool>,
+    ) -> Result<()> {
         loop {
             while self.outwards.wants_to_write() {
-                self.outwards.write(self.output.as_fd())?;
+                let mut fds = [
+                    PollFd::new(self.output.as_fd(), PollFlags::POLLOUT),
+                    PollFd::new(news, PollFlags::POLLIN),
+                ];
+                match poll(&mut fds, PollTimeout::NONE) {
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(Error::call("poll(terminal)", errno)),
+                }
+                let [writable, told] = fds.map(|fd| fd.any() == Some(true));
+                if told && is_over()? {
+                    return Ok(());
+                }
+                if writable {
+                    self.outwards.write(self.output.as_fd())?;
+                }
             }
             if self.outwards.ended || !wait(&self.master, PollFlags::POLLIN, SILENCE)? {
                 return Ok(());

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::intel_rdt::IntelRdt;
 use crate::kernel::cgroup::statistics;
+use crate::kernel::rdt;
 
 /// `data` of an event of type `stats`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -131,9 +133,6 @@ struct Hugetlb {
     failcnt: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-struct IntelRdt {}
-
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Pressure {
     some: Stall,
@@ -149,8 +148,16 @@ struct Stall {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(value: &u64) -> bool {
+pub(super) fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+impl Statistics {
+    /// The same, with what resctrl tells.
+    pub(super) fn with_rdt(mut self, rdt: Option<rdt::statistics::Statistics>) -> Self {
+        self.intel_rdt = rdt.map(IntelRdt::from).unwrap_or_default();
+        self
+    }
 }
 
 impl From<statistics::Statistics> for Statistics {

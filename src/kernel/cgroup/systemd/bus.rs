@@ -14,6 +14,7 @@ use nix::sys::socket::SockType;
 use super::message::{self, Call, Kind, Message, PREFIX};
 use super::value::{Reader, Value};
 use crate::error::{Call as _, Error, Result};
+use crate::kernel::signals::Signals;
 use crate::sys::socket;
 
 /// How long one answer may take: systemd is busy while it reloads, or on a machine with many units.
@@ -49,6 +50,7 @@ pub(super) struct Bus {
     received: Vec<u8>,
     last_serial: u32,
     signals: Vec<Message>,
+    interrupts: Option<Signals>,
 }
 
 /// A method that systemd refuses.
@@ -61,13 +63,14 @@ pub(super) struct Refusal {
 }
 
 impl Bus {
-    /// Connects to the systemd of the realm, and greets it.
-    pub fn connect(realm: Realm) -> Result<Bus> {
+    /// Connects to the systemd of the realm, and greets it. `interrupts` are signals that end every wait for it.
+    pub fn connect(realm: Realm, interrupts: Option<Signals>) -> Result<Bus> {
         let (socket, between) = match realm {
             Realm::System => open_first(&system_sockets())?,
             Realm::User => open_first(&user_sockets()?)?,
         };
-        let mut bus = Bus { socket, received: Vec::new(), last_serial: 0, signals: Vec::new() };
+        let (received, signals) = (Vec::new(), Vec::new());
+        let mut bus = Bus { socket, received, last_serial: 0, signals, interrupts };
         bus.send(GREETING)?;
         match between {
             Between::Nothing => bus.await_welcome()?,
@@ -77,6 +80,11 @@ impl Bus {
             }
         }
         Ok(bus)
+    }
+
+    /// From now on no wait is given up: what is undone must be done.
+    pub fn ignore_interrupts(&mut self) {
+        self.interrupts = None;
     }
 
     /// The lines of the greeting's answer: `DATA`, then `OK` with the peer's id.
@@ -180,7 +188,9 @@ impl Bus {
     fn receive(&mut self, deadline: Instant) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let news = self.interrupts.as_ref().map(AsFd::as_fd);
+        let awaited = std::iter::once(self.socket.as_fd()).chain(news);
+        let mut fds: Vec<_> = awaited.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => return Ok(()),
             Ok(0) => {
@@ -189,6 +199,13 @@ impl Bus {
             }
             polled => polled.call(|| "poll(systemd)")?,
         };
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any() == Some(true)).collect();
+        if let (Some(interrupts), Some(true)) = (&self.interrupts, ready.get(1)) {
+            interrupts.check_interrupted()?;
+        }
+        if !ready[0] {
+            return Ok(());
+        }
         let mut buffer = [0; 8192];
         let received =
             socket::receive(self.socket.as_fd(), &mut buffer).call(|| "recvmsg(systemd)")?;
@@ -282,7 +299,8 @@ mod tests {
     /// A bus, and the other end of its connection.
     fn bus() -> (Bus, OwnedFd) {
         let (ours, theirs) = socket::pair(SockType::Stream).unwrap();
-        (Bus { socket: ours, received: Vec::new(), last_serial: 0, signals: Vec::new() }, theirs)
+        let (received, signals) = (Vec::new(), Vec::new());
+        (Bus { socket: ours, received, last_serial: 0, signals, interrupts: None }, theirs)
     }
 
     /// A message without a body: its kind's number, and its header fields by their codes.
@@ -336,6 +354,18 @@ mod tests {
         drop(systemd);
         let gone = bus.next(Instant::now() + PATIENCE).unwrap_err();
         assert_eq!(gone.to_string(), "systemd closed the connection");
+    }
+
+    #[test]
+    fn a_wait_is_given_up_when_we_are_told_to_end() {
+        let (mut bus, _systemd) = bus();
+        bus.interrupts = Some(Signals::that_end_a_program().unwrap());
+        // raise(3) signals the calling thread, which has it blocked.
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
+        let began = Instant::now();
+        let error = bus.next(began + Duration::from_secs(5)).unwrap_err();
+        assert!(error.to_string().starts_with("interrupted by SIGTERM"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(4));
     }
 
     #[test]

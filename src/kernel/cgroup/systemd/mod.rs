@@ -26,6 +26,7 @@ pub use value::Value;
 
 use super::{DeviceFilter, Limits};
 use crate::error::{Context, Error, Result};
+use crate::kernel::signals::Signals;
 
 /// How long systemd may take to start or stop a unit.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,9 +64,9 @@ fn manager_call<'a>(method: &'a str, arguments: &'a [Value]) -> Call<'a> {
 }
 
 impl Systemd {
-    /// Finds the systemd of the realm.
-    pub fn connect(realm: Realm) -> Result<Systemd> {
-        let bus = Bus::connect(realm).context("--systemd-cgroup: reach systemd")?;
+    /// Finds the systemd of the realm. `interrupts` are signals that end every wait for it.
+    pub fn connect(realm: Realm, interrupts: Option<Signals>) -> Result<Systemd> {
+        let bus = Bus::connect(realm, interrupts).context("--systemd-cgroup: reach systemd")?;
         let mut systemd = Systemd { bus, realm, root: PathBuf::from("/") };
         // A user's is somewhere in the machine's.
         if realm == Realm::User {

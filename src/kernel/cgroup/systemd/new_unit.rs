@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::{Order, Systemd, UnitName};
 use crate::error::{Context, Error, Result};
-use crate::kernel::cgroup::{Directory, processes};
+use crate::kernel::cgroup::{Directory, delegated, processes};
 
 /// How long an undo waits for killed processes to vanish.
 const UNDO_PATIENCE: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl<'a> NewUnit<'a> {
         let job = self.systemd.ask(self.order, pid)?;
         self.stage = Stage::Asked;
         self.systemd.wait_for(&job, unit.as_str())?;
-        let directory = match (unit, open_if_there(&self.path)?) {
+        let directory = match (unit, open_if_there(self.units_own())?) {
             (UnitName::Scope(_), Some(directory)) if holds(&directory, pid)? => directory,
             (UnitName::Slice(_), Some(directory)) => {
                 directory.add_process(pid)?;
@@ -60,12 +60,23 @@ impl<'a> NewUnit<'a> {
             }
             _ => return Err(self.misplaced(pid)),
         };
-        self.stage = Stage::Made(directory);
+        self.stage = Stage::Made(match &self.order.unit.subgroup {
+            Some(name) => subgroup(&directory, name, pid, self.order)?,
+            None => directory,
+        });
         Ok(())
     }
 
+    /// The unit's cgroup, which the container's may be below.
+    fn units_own(&self) -> &Path {
+        match (&self.order.unit.subgroup, self.path.parent()) {
+            (Some(_), Some(parent)) => parent,
+            _ => &self.path,
+        }
+    }
+
     fn misplaced(&self, pid: i32) -> Error {
-        Error::new(format!("systemd has not put process {pid} into {:?}", self.path))
+        Error::new(format!("systemd has not put process {pid} into {:?}", self.units_own()))
             .hint("systemd-cgls shows where it is; an annotation must not change the unit's Slice")
     }
 
@@ -92,12 +103,21 @@ impl Drop for NewUnit<'_> {
             return;
         }
         // Nothing more can be done about what fails here, and the error that led here is the one to tell.
-        if let Ok(Some(directory)) = open_if_there(&self.path) {
+        if let Ok(Some(directory)) = open_if_there(self.units_own()) {
             let _ = processes::kill(&directory);
             let _ = processes::wait_until_empty(&directory, Instant::now() + UNDO_PATIENCE);
         }
+        self.systemd.bus.ignore_interrupts();
         let _ = self.systemd.stop(self.order.unit.name.as_str());
     }
+}
+
+/// Makes the cgroup `name` below the unit's own, the only process of which moves there: then it can have the controllers.
+fn subgroup(own: &Directory, name: &str, pid: i32, order: Order<'_>) -> Result<Directory> {
+    let below = delegated::make(own, name)?;
+    below.add_process(pid)?;
+    delegated::hand_down_all(own)?.must_serve(order.limits)?;
+    Ok(below)
 }
 
 fn open_if_there(path: &Path) -> Result<Option<Directory>> {

@@ -15,6 +15,8 @@ pub struct Unit {
     pub name: UnitName,
     /// The slice it is in.
     pub slice: Slice,
+    /// The cgroup below the unit's own that is the container's; none where the unit's own is.
+    pub subgroup: Option<String>,
     /// What `systemctl status` calls it.
     pub description: String,
     /// Properties of the operator's own, which come last and so override.
@@ -70,13 +72,17 @@ impl UnitName {
 }
 
 impl Unit {
-    /// Its cgroup, where `root` is the cgroup of the systemd that makes it.
+    /// The container's cgroup, where `root` is the cgroup of the systemd that makes the unit.
     pub fn cgroup(&self, root: &FilePath) -> Path {
         let below = match &self.name {
             UnitName::Scope(name) => self.slice.directory().join(name),
             UnitName::Slice(slice) => slice.directory(),
         };
-        Path::below_root(root.join(below))
+        let own = root.join(below);
+        Path::below_root(match &self.subgroup {
+            Some(name) => own.join(name),
+            None => own,
+        })
     }
 }
 
@@ -155,6 +161,7 @@ mod tests {
         let unit = Unit {
             name: UnitName::parse(name).unwrap(),
             slice: Slice::parse(slice).unwrap(),
+            subgroup: None,
             description: String::new(),
             properties: Vec::new(),
         };

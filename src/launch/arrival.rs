@@ -1,0 +1,122 @@
+//! Inside: from the host's mounts to a mount namespace of the container's own. Knows the two ways there, and what has to be
+//! taken along on the one that leaves the host behind at once.
+
+use std::iter;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sched::CloneFlags;
+
+use crate::error::{Context, Result};
+use crate::kernel::mounts::{self, Prepared, Tree};
+use crate::kernel::namespaces::{self, Namespace};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::{masks, rootfs};
+use crate::plan::Plan;
+
+/// A mount namespace to move to.
+#[derive(Debug)]
+pub enum Departure {
+    /// One that holds the root's tree alone.
+    ToRootAlone(OwnedFd),
+    /// A copy of the host's, or one that is joined.
+    WithHostsTree,
+}
+
+impl Departure {
+    /// Chooses the way; nothing is left yet.
+    pub fn choose(plan: &Plan) -> Result<Departure> {
+        let alone = rootfs::namespace_alone(&plan.rootfs)?;
+        Ok(alone.map_or(Departure::WithHostsTree, Departure::ToRootAlone))
+    }
+
+    /// What unshare(2) is to make on this way.
+    pub fn namespace_to_make(&self, plan: &Plan) -> CloneFlags {
+        match self {
+            Departure::ToRootAlone(_) => CloneFlags::empty(),
+            Departure::WithHostsTree => plan.namespaces.flags_among(&[Namespace::Mount]),
+        }
+    }
+
+    /// Goes there; every other namespace is entered. `root` and `mounts` are what our parent has made for us.
+    pub fn arrive(
+        self,
+        plan: &Plan,
+        root: Option<OwnedFd>,
+        mounts: Vec<Prepared>,
+    ) -> Result<Arrival> {
+        match self {
+            Departure::WithHostsTree => {
+                let tree = rootfs::attach(&plan.rootfs, root)?;
+                Ok(Arrival { tree, mounts, null: None, root: Root::Ahead })
+            }
+            Departure::ToRootAlone(namespace) => {
+                let mounts = take_along(plan, mounts)?;
+                let null = take_null_device_along(plan)?;
+                namespaces::join(Namespace::Mount, namespace.as_fd())?;
+                let tree = rootfs::arrived(&plan.rootfs)?;
+                Ok(Arrival { tree, mounts, null, root: Root::Entered })
+            }
+        }
+    }
+}
+
+fn take_null_device_along(plan: &Plan) -> Result<Option<OwnedFd>> {
+    if plan.masked_paths.is_empty() {
+        return Ok(None);
+    }
+    let null = masks::null_device().context("linux.maskedPaths")?;
+    plan.rootfs.initial_propagation.apply(null.as_fd())?;
+    Ok(Some(null))
+}
+
+fn take_along(plan: &Plan, prepared: Vec<Prepared>) -> Result<Vec<Prepared>> {
+    let propagation = plan.rootfs.initial_propagation;
+    let prepared = prepared.into_iter().chain(iter::repeat_with(|| None));
+    let pairs = plan.mounts.iter().zip(prepared);
+    pairs
+        .map(|(mount, prepared)| match prepared {
+            Some(prepared) => Ok(Some(prepared)),
+            None => mounts::take_along(mount, propagation),
+        })
+        .collect()
+}
+
+/// In the container's mount namespace, with what is needed to fill it.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The tree of the container's root.
+    pub tree: Tree,
+    /// For each mount, a detached one where it is made already.
+    pub mounts: Vec<Prepared>,
+    /// What masked files are covered with, where the host's tree is out of sight.
+    null: Option<OwnedFd>,
+    root: Root,
+}
+
+/// Whether the container's root is this process's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Entered,
+    Ahead,
+}
+
+impl Arrival {
+    /// Masks what the container must not see.
+    pub fn mask(&mut self, plan: &Plan) -> Result<()> {
+        if plan.masked_paths.is_empty() {
+            return Ok(());
+        }
+        let null = self.null.take().map_or_else(masks::null_device, Ok);
+        let places = plan.masked_paths.iter().map(|path| self.tree.place(path));
+        null.and_then(|null| masks::mask(places, null, plan.mount_label.as_ref()))
+            .context("linux.maskedPaths")
+    }
+
+    /// Makes the tree's root this process's, and lets go of the host's.
+    pub fn enter_root(&self, plan: &Plan, procfs: &Procfs) -> Result<()> {
+        match self.root {
+            Root::Ahead => rootfs::enter(procfs, &self.tree, plan.rootfs.switch),
+            Root::Entered => Ok(()),
+        }
+    }
+}
