@@ -10,7 +10,7 @@ endif
 RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: build demo test check bench lab lab-shell install uninstall clean
+.PHONY: build demo test check bench lab lab-full lab-shell install uninstall clean
 
 build: ## The release: one static binary
 	cargo build --release --locked
@@ -34,6 +34,9 @@ bench: ## etui beside crun, runc and the floor, as root: make bench ARGS="--runs
 
 lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)
+
+lab-full: packages-of-test build ## What user-mode Linux lacks (cpuset, huge pages, two processors), emulated; half an hour. T=hardware for one
+	@LAB=full ETUI=$(RELEASE)/etui integration/run $(T)
 
 lab-shell: packages-of-test build ## A shell in the lab, etui in its PATH (F=systemd for systemd as process 1)
 	@ETUI=$(RELEASE)/etui integration/lab/shell $(F)

@@ -57,13 +57,16 @@ impl Host {
     /// The cgroup v2 directory that process `pid` is in.
     pub fn cgroup_of(&self, pid: i32) -> Result<PathBuf> {
         let membership = Membership::parse(&read(Path::new(&format!("/proc/{pid}/cgroup")))?);
-        let path = membership.path;
-        Ok(self.cgroup_mount.join(path.strip_prefix("/").unwrap_or(&path)))
+        Ok(self.directory_of(&membership.path))
     }
 
     /// The cgroup v2 directory that we are in.
     pub fn own_cgroup_directory(&self) -> PathBuf {
-        self.cgroup_mount.join(self.own_cgroup.strip_prefix("/").unwrap_or(&self.own_cgroup))
+        self.directory_of(&self.own_cgroup)
+    }
+
+    fn directory_of(&self, cgroup: &Path) -> PathBuf {
+        self.cgroup_mount.join(cgroup.strip_prefix("/").unwrap_or(cgroup))
     }
 
     /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.

@@ -65,6 +65,18 @@ skip() {
     echo "skip - $1: $2"
 }
 
+# has THING: what only some machines have.
+has() {
+    case $1 in
+    processors) [ "$(nproc)" -gt 1 ] ;;
+    nodes) [ -e /sys/devices/system/node/node1 ] ;;
+    disk) [ -b /dev/vda ] ;;
+    *) grep -qw "$1" /sys/fs/cgroup/cgroup.controllers ;;
+    esac
+}
+# with THING NAME FUNCTION: a check where the machine has the thing, a named skip elsewhere.
+with() { if has "$1"; then check "$2" "$3"; else skip "$2" "this kernel has no $1 (make lab-full)"; fi; }
+
 # expect WANTED COMMAND...: the command's output is exactly that.
 expect() {
     local wanted=$1 got

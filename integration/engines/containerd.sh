@@ -2,6 +2,8 @@
 # beside runc, an image of a busybox, a bridge for pods.
 
 containerd_config() {
+    local systemd=false
+    if [ -d /run/systemd/system ]; then systemd=true; fi
     mkdir -p /etc/containerd /etc/cni/net.d
     cat >/etc/containerd/config.toml <<C
 version = 3
@@ -11,10 +13,13 @@ version = 3
   bin_dirs = ['/usr/lib/cni']
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+    SystemdCgroup = $systemd
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.etui]
   runtime_type = 'io.containerd.runc.v2'
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.etui.options]
     BinaryName = '$ETUI'
+    SystemdCgroup = $systemd
 C
     cat >/etc/cni/net.d/10-pods.conf <<'C'
 {"cniVersion": "1.0.0", "name": "pods", "type": "bridge", "bridge": "pods0", "isGateway": true,
@@ -34,6 +39,16 @@ image_archive() {
     jq -n --arg name "$1" '[{Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"]}]' >"$work/manifest.json"
     tar -C "$work" -c manifest.json config.json layer.tar
     rm -r "$work"
+}
+
+# ctr run with the runtime under test: options, and the shell command last.
+binary() { [ "$RUNTIME" = etui ] && echo "$ETUI" || command -v "$RUNTIME"; }
+run() { ctr run --runc-binary "$(binary)" "${@:1:$#-1}" localhost/bb:latest c sh -c "${@: -1}"; }
+clean_up() {
+    ctr task kill -s KILL c
+    sleep 1
+    ctr task rm -f c
+    ctr container rm c
 }
 
 start_containerd() {

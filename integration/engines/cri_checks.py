@@ -3,6 +3,7 @@
 Each check runs on the runtime class `etui`; one that fails is run again on `runc`, to show whose
 fault it is. Started by engines-containerd.sh, inside the lab."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,11 @@ client = Client("/run/containerd/containerd.sock")
 POD, CONTAINER, NODE, TARGET = range(4)
 READY, RUNNING, EXITED = 0, 1, 2
 LOGS = "/tmp/pods"
+# With systemd's driver a pod is in a slice, and a kubelet's slices are nested.
+WITH_SYSTEMD = os.path.isdir("/run/systemd/system")
+PARENT = "/pods.slice/pods-burstable.slice" if WITH_SYSTEMD else "/pods"
+# The records of the runtime, in the directory that the shim gives it.
+ROOT = "/run/containerd/runc/k8s.io"
 SERVICE = "mkdir -p /www; hostname >/www/index.html; echo serving; exec httpd -f -p 80 -h /www"
 
 
@@ -34,7 +40,7 @@ class Pod:
             "metadata": {"name": name, "uid": name, "namespace": "default", "attempt": 0},
             "log_directory": f"{LOGS}/{name}",
             "linux": {
-                "cgroup_parent": "/pods",
+                "cgroup_parent": PARENT,
                 "security_context": {"namespace_options": options, "privileged": privileged},
                 "sysctls": sysctls or {},
             },
@@ -89,6 +95,12 @@ def status(container):
     return client.ContainerStatus(container_id=container)["status"]
 
 
+def state(handler, container):
+    """What the runtime that ran it says of it."""
+    runtime = os.environ["ETUI"] if handler == "etui" else handler
+    return json.loads(subprocess.check_output([runtime, "--root", ROOT, "state", container], text=True))
+
+
 def eventually(seconds, condition):
     end = time.monotonic() + seconds
     while not condition():
@@ -105,13 +117,7 @@ def selects_by_handler(handler):
         wanted(handler, pod.status()["runtime_handler"])
         wanted(READY, pod.status()["state"] or 0)
         pod.start()
-        # The record of the runtime that ran it, in the directory that the shim gave it.
-        root = "/run/containerd/runc/k8s.io"
-        running = subprocess.run(
-            [os.environ["ETUI"] if handler == "etui" else handler, "--root", root, "state", pod.id],
-            capture_output=True, text=True,
-        )
-        assert '"running"' in running.stdout, running.stderr
+        wanted("running", state(handler, pod.id)["status"])
 
 
 def lists_its_features(handler):
@@ -187,6 +193,28 @@ def updates_resources(handler):
             linux={"memory_limit_in_bytes": 48 << 20, "cpu_quota": 20000, "cpu_period": 100000},
         )
         wanted((0, f"{48 << 20}\n20000 100000"), execute(container, *show))
+
+
+def is_a_scope_of_systemd(handler):
+    def known():
+        answer = subprocess.check_output(["systemctl", "show", "-p", "MemoryMax,CPUQuotaPerSecUSec,CPUWeight", unit], text=True)
+        return dict(line.split("=") for line in answer.split())
+
+    def written():
+        return execute(container, "cat", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu.weight")[1].split("\n")
+
+    with Pod(handler) as pod:
+        resources = {"memory_limit_in_bytes": 64 << 20, "cpu_quota": 50000, "cpu_period": 100000, "cpu_shares": 512}
+        container = pod.start(resources=resources)
+        unit = f"cri-containerd-{container}.scope"
+        with open(f"/proc/{state(handler, container)['pid']}/cgroup") as file:
+            wanted(f"0::{PARENT}/{unit}\n", file.read())
+        wanted({"MemoryMax": str(64 << 20), "CPUQuotaPerSecUSec": "500ms", "CPUWeight": "59"}, known())
+        client.UpdateContainerResources(container_id=container, linux=resources | {"memory_limit_in_bytes": 48 << 20})
+        wanted(str(48 << 20), known()["MemoryMax"])
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        wanted([str(48 << 20), "50000 100000", "59"], written())
+    wanted("", subprocess.check_output(["systemctl", "list-units", "--all", "--plain", "--no-legend", unit], text=True))
 
 
 def tells_of_an_oom_kill(handler):
@@ -278,6 +306,7 @@ CHECKS = {
     "ExecSync: exit codes, a probe that times out": exec_tells_codes_and_times_out,
     "ContainerStats": tells_stats,
     "UpdateContainerResources": updates_resources,
+    **({"a scope in the pod's slice, limits over a daemon-reload": is_a_scope_of_systemd} if WITH_SYSTEMD else {}),
     "OOMKilled": tells_of_an_oom_kill,
     "pods that share network, pid, ipc": shares_namespaces,
     "a container in another's pid namespace": shares_a_targets_processes,

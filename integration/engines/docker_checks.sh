@@ -145,6 +145,13 @@ attaches() {
 limits_memory() { expect $((64 << 20)) run --rm -m 64m bb cat /sys/fs/cgroup/memory.max; }
 reserves_memory() { expect $((32 << 20)) run --rm -m 64m --memory-reservation 32m bb cat /sys/fs/cgroup/memory.low; }
 limits_cpus() { expect "50000 100000" run --rm --cpus 0.5 bb cat /sys/fs/cgroup/cpu.max; }
+pins_processors() {
+    expect "1 0" run --rm --cpuset-cpus 1 --cpuset-mems 0 bb sh -c 'cd /sys/fs/cgroup && echo $(cat cpuset.cpus.effective cpuset.mems.effective)'
+    long_running pinned
+    docker update --cpuset-cpus 0 pinned
+    expect 0 docker exec pinned sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status
+    docker rm -f pinned
+}
 weighs_cpu() { run --rm --cpu-shares 2048 bb sh -c 'w=$(cat /sys/fs/cgroup/cpu.weight); [ $w -gt 100 ]'; }
 limits_pids() {
     expect 20 run --rm --pids-limit 20 bb cat /sys/fs/cgroup/pids.max
@@ -403,6 +410,7 @@ check "--memory" limits_memory
 check "--memory-reservation" reserves_memory
 check "--cpus" limits_cpus
 check "--cpu-shares" weighs_cpu
+with cpuset "--cpuset-cpus, --cpuset-mems, update" pins_processors
 check "--pids-limit" limits_pids
 check "--cap-add, --cap-drop" adds_and_drops_capabilities
 check "--security-opt no-new-privileges" no_new_privileges

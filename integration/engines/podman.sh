@@ -1,20 +1,24 @@
 # Sourced by the checks of Podman and Buildah, which root makes and then a normal user.
 
 # Podman with the runtime under test. Without systemd there is nobody to ask for a cgroup but the kernel.
-pod() { podman --cgroup-manager cgroupfs --runtime "$(command -v "$RUNTIME")" "$@"; }
-build() { BUILDAH_ISOLATION=oci buildah --cgroup-manager cgroupfs "$@"; }
+export MANAGER=cgroupfs
+if [ -d /run/systemd/system ]; then MANAGER=systemd; fi
+pod_command() { echo "podman --cgroup-manager $MANAGER --runtime $(command -v "$RUNTIME")"; }
+pod() { $(pod_command) "$@"; }
+build() { BUILDAH_ISOLATION=oci buildah --cgroup-manager "$MANAGER" "$@"; }
 clean_up() {
-    podman --cgroup-manager cgroupfs rm -fa -t 0
-    podman --cgroup-manager cgroupfs pod rm -fa -t 0
+    pod rm -fa -t 0
+    pod pod rm -fa -t 0
 }
 
 runs() {
     expect hi pod run --rm bb echo hi
     expect_status 7 pod run --rm bb sh -c 'exit 7'
-    expect from-outside sh -c "echo from-outside | podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm -i bb cat"
+    expect from-outside piped
 }
+piped() { echo from-outside | pod run --rm -i bb cat; }
 runs_with_a_terminal() {
-    expect_status 3 script -qec "stty rows 21 cols 77; podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm -it bb sh" /tmp/typescript.$UID <<<'echo size=$(stty size); exit 3'
+    expect_status 3 script -qec "stty rows 21 cols 77; $(pod_command) run --rm -it bb sh" /tmp/typescript.$UID <<<'echo size=$(stty size); exit 3'
     grep 'size=21 77' /tmp/typescript.$UID
 }
 reports_what_is_missing() {
@@ -50,7 +54,9 @@ pauses() {
 }
 limits() {
     expect "33554432 20" pod run --rm -m 32m --pids-limit 20 bb sh -c 'cd /sys/fs/cgroup && echo $(cat memory.max pids.max)'
-    expect_status 137 pod run --name oom -m 16m --memory-swap 16m bb tail /dev/zero
+    expect_status 137 pod run --rm -m 16m --memory-swap 16m bb tail /dev/zero
+    # Podman hears of it from the cgroup, which must live as long as that takes.
+    expect_status 3 pod run --name oom -m 16m --memory-swap 16m bb sh -c 'tail /dev/zero; sleep 2; exit 3'
     expect true pod inspect --format '{{.State.OOMKilled}}' oom
     pod rm oom
     pod run -d --name u -m 64m bb sleep 100
@@ -59,6 +65,21 @@ limits() {
     pod stats --no-stream --format '{{.MemUsage}}' u | grep 50.33MB
     pod rm -f -t 0 u
 }
+# The manager that has made the scope: the system's, or the user's own.
+units() { if [ "$UID" = 0 ]; then systemctl "$@"; else systemctl --user "$@"; fi; }
+in_a_scope() {
+    pod run -d --name scope -m 64m --pids-limit 33 --cgroup-parent "$1-own.slice" bb sleep 1000
+    scope=libpod-$(pod inspect --format '{{.Id}}' scope).scope
+    grep "/$1.slice/$1-own.slice/$scope" "/proc/$(pod inspect --format '{{.State.Pid}}' scope)/cgroup"
+    expect "67108864 33" shown "$scope"
+    units daemon-reload
+    expect "67108864 33" pod exec scope sh -c 'cd /sys/fs/cgroup && echo $(cat memory.max pids.max)'
+    pod update -m 96m scope
+    expect "100663296 33" shown "$scope"
+    pod rm -f -t 0 scope
+    expect "" units list-units --all --plain --no-legend "$scope"
+}
+shown() { echo $(units show --value -p MemoryMax "$1") $(units show --value -p TasksMax "$1"); }
 confines() {
     expect 0000000000000400 pod run --rm --cap-drop all --cap-add net_bind_service bb sh -c 'grep CapEff /proc/self/status | cut -f2'
     expect 2 pod run --rm bb sh -c 'grep Seccomp: /proc/self/status | cut -f2'
@@ -76,7 +97,8 @@ mounts() {
 pods() {
     pod pod create --name together --infra-image localhost/bb --infra-command 'sleep 1000' --network "$1"
     pod run -d --pod together --name first bb sh -c 'mkdir -p /www; echo page >/www/index.html; httpd -f -p 80 -h /www'
-    expect page sh -c 'sleep 0.5; podman --cgroup-manager cgroupfs run --rm --runtime '"$(command -v "$RUNTIME")"' --pod together bb wget -qO- http://127.0.0.1/'
+    sleep 0.5
+    expect page pod run --rm --pod together bb wget -qO- http://127.0.0.1/
     pod pod stop -t 0 together
     pod pod rm -f -t 0 together
 }
@@ -89,16 +111,17 @@ dockerfile() {
     mkdir -p "/tmp/ctx.$UID"
     printf 'FROM localhost/bb\nWORKDIR /app\nRUN echo payload >made && id -u >>made\nUSER 1000\nRUN id -u >/tmp/u\nCMD cat made /tmp/u\n' >"/tmp/ctx.$UID/Dockerfile"
 }
+tells_what_was_built() { echo $(pod run --rm "$1"); }
 podman_build() {
     dockerfile
     pod build --isolation oci --network "$1" --no-cache -t built "/tmp/ctx.$UID"
-    expect "payload 0 1000" sh -c "echo \$(podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm built)"
+    expect "payload 0 1000" tells_what_was_built built
     pod rmi built
 }
 buildah_bud() {
     dockerfile
     build bud --runtime "$(command -v "$RUNTIME")" --network "$1" --no-cache -t built-by-buildah "/tmp/ctx.$UID"
-    expect "payload 0 1000" sh -c "echo \$(podman --cgroup-manager cgroupfs --runtime $(command -v "$RUNTIME") run --rm built-by-buildah)"
+    expect "payload 0 1000" tells_what_was_built built-by-buildah
     pod rmi built-by-buildah
 }
 buildah_run() {
@@ -110,4 +133,25 @@ nothing_left_behind() {
     clean_up
     expect "" sh -c "etui list -q"
     expect "" find /sys/fs/cgroup -name 'libpod-*' -type d
+}
+
+# What root and a normal user check alike. $1: the network of pods and builds that works for them.
+check_containers() {
+    check "run, exit codes, standard input" runs
+    check "run -it through a terminal, its size" runs_with_a_terminal
+    check "exit codes 127 and 126" reports_what_is_missing
+    check "exec, top, stop, start, kill" executes
+    check "logs" keeps_logs
+    check "pause, unpause" pauses
+    check "limits, OOMKilled, update, stats" limits
+    if [ "$MANAGER" = systemd ]; then check "a scope in a slice of slices, limits over a daemon-reload" "in_a_scope mine"; fi
+    check "capabilities, seccomp, --read-only, --user, --tmpfs, --hostname" confines
+    check "volumes" mounts
+    check "pods" "pods none"
+    check "build: every RUN" "podman_build host"
+}
+check_buildah() {
+    engine "Buildah $(buildah --version | cut -d' ' -f3) ($1$MANAGER)"
+    check "bud" "buildah_bud host"
+    check "from, run" "buildah_run host"
 }

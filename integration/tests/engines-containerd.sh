@@ -6,15 +6,6 @@
 . /job/engines/docker.sh
 . /job/engines/containerd.sh
 
-binary() { [ "$RUNTIME" = etui ] && echo "$ETUI" || command -v "$RUNTIME"; }
-run() { ctr run --runc-binary "$(binary)" "${@:1:$#-1}" localhost/bb:latest c sh -c "${@: -1}"; }
-clean_up() {
-    ctr task kill -s KILL c
-    sleep 1
-    ctr task rm -f c
-    ctr container rm c
-}
-
 runs() { expect hi run --rm 'echo hi'; }
 passes_exit_codes_on() { expect_status 7 run --rm 'exit 7'; }
 runs_with_a_terminal() {
@@ -70,5 +61,5 @@ check "--seccomp, --privileged, --cap-drop, --hostname" confines_it
 check "--uidmap, --gidmap: a user namespace" maps_ids
 check "--with-ns" joins_a_namespace
 check "a missing executable is told" tells_of_errors
-engine "containerd $(containerd --version | cut -d' ' -f3) (CRI)"
+engine "containerd $(containerd --version | cut -d' ' -f3) (CRI, cgroupfs)"
 python3 /job/engines/cri_checks.py

@@ -3,41 +3,9 @@
 # seconds: 300
 
 . /job/engines/checks.sh
-# The scripts below are handed on to the shells of the checks.
+. /job/engines/containers.sh
 set -a
 
-# bundle FILTER: a fresh bundle, its config.json changed by the jq filter; its directory in $bundle.
-bundle() {
-    bundle=$(mktemp -d /tmp/bundle.XXXXXX)
-    chmod 711 "$bundle"
-    mkdir "$bundle/rootfs"
-    # What scripts of former checks have left.
-    rm -f /tmp/root/{code,go,count,n,err}
-    mount --bind /tmp/root "$bundle/rootfs"
-    etui spec --bundle "$bundle"
-    jq ".process.terminal = false | .root.readonly = false | .process.noNewPrivileges = true
-        | .process.env += [\"PATH=/bin\"] | $1" "$bundle/config.json" >"$bundle/new"
-    mv "$bundle/new" "$bundle/config.json"
-}
-shell() { jq -n --arg script "$1" '{process: {args: ["sh", "-c", $script]}}'; }
-
-# start ID RESOURCES SCRIPT: a container in the background.
-start() {
-    bundle ". * $(shell "$3") | .linux.resources += $2 | .linux.cgroupsPath = \"/limits/$1\" | ${4:-.}"
-    "$RUNTIME" run --detach --bundle "$bundle" "$1" >"/tmp/out.$1" 2>&1 </dev/null
-    cgroup=/sys/fs/cgroup/limits/$1
-}
-# foreground ID RESOURCES SCRIPT [FILTER]: a container whose end is waited for.
-foreground() {
-    bundle ". * $(shell "$3") | .linux.resources += $2 | .linux.cgroupsPath = \"/limits/$1\" | ${4:-.}"
-    "$RUNTIME" run --bundle "$bundle" "$1"
-}
-remove() { for id in "$@"; do "$RUNTIME" delete --force "$id"; done; }
-update() { "$RUNTIME" update --resources - "$1" <<<"$2"; }
-clean_up() { for name in etui runc; do "$name" list -q | xargs -rn1 "$name" delete --force; done; }
-value() { sed -n "s/^$2 //p" "$cgroup/$1"; }
-more_than() { local got; got=$(value "$1" "$2"); [ "$got" -gt "$3" ] || { echo "$1 $2: $got, not more than $3"; return 1; }; }
-loop='while :; do :; done'
 counting='while :; do echo >>/count; sleep 0.02; done'
 eats='tail /dev/zero'
 
@@ -69,6 +37,16 @@ swap() {
 swap_too_small() {
     start swaps '{memory: {limit: 16777216, swap: 18874368}}' "$fill" "$tmpfs_at_tmp"
     eventually 20 sh -c "[ \$(sed -n 's/^oom_kill //p' $cgroup/memory.events) -ge 1 ]"
+    remove swaps
+}
+swap_on_the_fly() {
+    start swaps '{memory: {limit: 16777216, swap: 16777216}}' "while [ ! -e /go ]; do sleep 0.1; done; $fill" "$tmpfs_at_tmp"
+    expect 0 cat "$cgroup/memory.swap.max"
+    update swaps '{"memory": {"limit": 16777216, "swap": 50331648}}'
+    touch "$bundle/rootfs/go"
+    eventually 20 test -s "$bundle/rootfs/code"
+    expect 0 cat "$bundle/rootfs/code"
+    [ "$(cat "$cgroup/memory.swap.current")" -gt 4194304 ]
     remove swaps
 }
 memory_low_and_high() {
@@ -158,18 +136,10 @@ disk() { losetup -j /tmp/disk | grep . || losetup -f --direct-io=off /tmp/disk; 
 device() { stat -c '{"major": %Hr, "minor": %Lr}' "$(losetup -j /tmp/disk | cut -d: -f1)"; }
 disk_access() { jq -nc --argjson device "$(device)" '{devices: [{allow: false, access: "rwm"}, $device + {allow: true, type: "b", access: "rwm"}]}'; }
 with_disk() { echo ".linux.devices = [$(device) + {path: \"/dev/disk\", type: \"b\"}]"; }
-writes='dd if=/dev/zero of=/dev/disk bs=64k count=48 oflag=direct 2>/dev/null; echo $? >/code; sleep 100'
-seconds_to_write() {
-    local from=${EPOCHREALTIME/./}
-    eventually 30 test -s "$bundle/rootfs/code"
-    expect 0 cat "$bundle/rootfs/code"
-    tenths=$(((${EPOCHREALTIME/./} - from) / 100000))
-    echo "written in $tenths tenths of a second"
-}
 io() {
     start slow "$(disk_access) + {blockIO: {throttleWriteBpsDevice: [$(device) + {rate: 1048576}]}}" "$writes" "$(with_disk)"
     grep "wbps=1048576" "$cgroup/io.max"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -ge 20 ]
     remove slow
 }
@@ -177,13 +147,13 @@ io_on_the_fly() {
     start slows "$(disk_access)" 'while [ ! -e /go ]; do sleep 0.1; done; '"$writes" "$(with_disk)"
     update slows "{\"blockIO\": {\"throttleWriteBpsDevice\": [$(device | sed 's/}/, "rate": 1048576}/')]}}"
     touch "$bundle/rootfs/go"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -ge 20 ]
     remove slows
 }
 io_unlimited() {
     start fast "$(disk_access)" "$writes" "$(with_disk)"
-    seconds_to_write
+    tenths_to_write
     [ "$tenths" -lt 20 ]
     remove fast
 }
@@ -228,6 +198,14 @@ unified() {
     expect "7 33554432 33 1" sh -c "cd $cgroup && echo \$(cat pids.max memory.max cpu.weight memory.oom.group)"
     # With oom.group the whole container goes.
     eventually 20 sh -c "$RUNTIME state any | grep -q stopped"
+    remove any
+}
+unified_on_the_fly() {
+    start any '{}' 'while [ ! -e /go ]; do sleep 0.1; done; '"$many"
+    update any '{"unified": {"pids.max": "5", "cpu.weight": "44"}}'
+    expect 44 cat "$cgroup/cpu.weight"
+    touch "$bundle/rootfs/go"
+    eventually 10 more_than pids.events max 0
     remove any
 }
 unified_refuses() {
@@ -281,14 +259,14 @@ set +a
 modprobe -a zram loop tun
 echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0
 truncate -s 16M /tmp/disk && disk >/dev/null
-busybox_root /tmp/root
-mkdir -p /sys/fs/cgroup/limits
+prepare_containers
 engine "no engine: etui $(etui --version | head -1 | cut -d' ' -f3)"
 check "memory: over the limit is killed, counted, neighbours live" memory
 check "memory: an init process over the limit is killed" memory_of_init
 check "memory: a container starts in 1 MB" small_memory
 check "memory+swap: what is over the memory goes to swap" swap
 check "memory+swap: over both is killed" swap_too_small
+check "memory+swap: update on the fly" swap_on_the_fly
 check "memory: reservation, high" memory_low_and_high
 check "memory: update on the fly" memory_on_the_fly
 check "cpu quota: throttled periods" quota
@@ -304,6 +282,7 @@ check "io.max: update on the fly" io_on_the_fly
 check "device filter: only what the list allows opens" device_filter
 check "mknod is refused without its capability" mknod_refused
 check "unified: any file" unified
+check "unified: update on the fly" unified_on_the_fly
 check "unified: refuses what is not there" unified_refuses
 check "freeze, thaw" freeze
 check "a frozen container can be killed" kill_frozen
@@ -311,5 +290,4 @@ check "cgroup namespace" cgroup_namespace
 check "delegation of a writable cgroup" delegation
 check "delegation to a user namespace" delegation_to_a_user_namespace
 check "limits are out of the container's reach" limits_stay_out_of_reach
-nothing_left_behind() { expect "" find /sys/fs/cgroup/limits -mindepth 1 -type d; }
 check "nothing is left behind" nothing_left_behind

@@ -2,14 +2,8 @@
 # lab: systemd
 # seconds: 120
 
-groupadd --gid 1000 alice
-useradd --uid 1000 --gid 1000 --create-home alice
-# As user@1000.service would, which wants PAM.
-mkdir -p /run/user/1000 && chown alice: /run/user/1000 && chmod 700 /run/user/1000
-systemd-run --quiet --unit users.service --uid 1000 --gid 1000 --property Delegate=yes \
-    --setenv XDG_RUNTIME_DIR=/run/user/1000 --setenv HOME=/home/alice /lib/systemd/systemd --user
-waits_for 20 test -S /run/user/1000/systemd/private
-as_alice() { setpriv --reuid 1000 --regid 1000 --clear-groups env -i HOME=/home/alice PATH="$PATH" XDG_RUNTIME_DIR=/run/user/1000 "$@"; }
+. /job/engines/users.sh
+make_alice
 bundle=/home/alice/bundle
 as_alice mkdir $bundle
 make_root $bundle/rootfs
@@ -18,7 +12,7 @@ as_alice sh -c "cd $bundle && etui spec --rootless && jq '.process.terminal = fa
     | .linux.resources = { memory: { limit: 67108864 }, pids: { limit: 44 } }' config.json >new && mv new config.json"
 up() { as_alice etui --systemd-cgroup run -d --bundle $bundle "$1" </dev/null >/tmp/up 2>&1 || { cat /tmp/up; return 1; }; }
 units() { as_alice systemctl --user list-units --all --plain --no-legend "$1"; }
-user=/system.slice/users.service
+user=/user.slice/user-$alice.slice/user@$alice.service
 
 check "a container" up mine
 expect "is in the user's slice" "0::$user/user.slice/etui-mine.scope" eval 'cat /proc/$(as_alice etui state mine | jq .pid)/cgroup'
@@ -33,13 +27,9 @@ expect "is in the same cgroup" "0::$user/user.slice/etui-mine.scope" eval 'cat /
 check "delete" as_alice etui delete --force mine
 expect "no unit is left" "" units 'etui-*'
 check "nothing is left" nothing_left mine
-without() { as_alice env -u XDG_RUNTIME_DIR etui --root /tmp/alice --systemd-cgroup run --bundle $bundle nobus; }
+without() { as_alice env -u XDG_RUNTIME_DIR -u DBUS_SESSION_BUS_ADDRESS etui --root /tmp/alice --systemd-cgroup run --bundle $bundle nobus; }
 exits "no user's systemd" 1 without
 without >/tmp/told 2>&1
 check "is told" grep -qF "neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set" /tmp/told
-by_bus() { as_alice env -u XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus etui --root /tmp/alice --systemd-cgroup "$@"; }
-if [ -S /run/user/1000/bus ]; then
-    check "the user's bus serves" eval "by_bus run -d --bundle $bundle bybus </dev/null >/dev/null 2>&1 && by_bus delete --force bybus"
-else
-    skip "the user's bus serves" "this machine has none"
-fi
+by_bus() { as_alice env -u XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$alice/bus etui --root /tmp/alice --systemd-cgroup "$@"; }
+check "the user's bus serves" eval "by_bus run -d --bundle $bundle bybus </dev/null >/dev/null 2>&1 && by_bus delete --force bybus"

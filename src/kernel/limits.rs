@@ -72,12 +72,23 @@ pub fn set(pid: Pid, limits: &[Rlimit]) -> Result<()> {
 }
 
 /// Sets how readily the kernel kills process `pid` when memory is short: -1000 (never) to 1000 (proc_pid_oom_score_adj(5)).
+///
+/// Without privileges only as long as the process is dumpable: then its files are root's.
 pub fn set_oom_score_adj(procfs: &Procfs, pid: Pid, score: i32) -> Result<()> {
-    procfs.write(&format!("{pid}/oom_score_adj"), score.to_string()).map_err(|error| {
-        match error.errno() {
+    write_oom_score_adj(procfs, &pid.to_string(), score)
+}
+
+/// The same for the calling process.
+pub fn set_own_oom_score_adj(procfs: &Procfs, score: i32) -> Result<()> {
+    write_oom_score_adj(procfs, "self", score)
+}
+
+fn write_oom_score_adj(procfs: &Procfs, process: &str, score: i32) -> Result<()> {
+    procfs.write(&format!("{process}/oom_score_adj"), score.to_string()).map_err(
+        |error| match error.errno() {
             Some(Errno::EACCES) => error
                 .hint("going below the lowest value the caller was given needs CAP_SYS_RESOURCE"),
             _ => error,
-        }
-    })
+        },
+    )
 }

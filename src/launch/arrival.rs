@@ -109,8 +109,8 @@ impl Arrival {
         }
         let null = self.null.take().map_or_else(masks::null_device, Ok);
         let places = plan.masked_paths.iter().map(|path| self.tree.place(path));
-        let label = plan.mount_label.as_ref();
-        null.and_then(|null| masks::mask(places, null, label)).context("linux.maskedPaths")
+        null.and_then(|null| masks::mask(places, null, plan.mount_label.as_ref()))
+            .context("linux.maskedPaths")
     }
 
     /// Makes the tree's root this process's, and lets go of the host's.

@@ -24,7 +24,7 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, process, terminal};
+use crate::kernel::{capabilities, credentials, limits, process, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::timeline;
@@ -117,7 +117,6 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
                 (None, Some(cgroup)) => cgroup.add_process(pid),
                 (_, None) => Ok(()),
             })?;
-            newborn.set_oom_score(&procfs, join.process.oom_score_adj)?;
             Ok(newborn)
         }
     }
@@ -164,6 +163,9 @@ fn to_ready(
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
+    if let Some(score) = join.process.oom_score_adj {
+        limits::set_own_oom_score_adj(&procfs, score).context("process.oomScoreAdj")?;
+    }
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
     if let Some(searchers) = join.keyring {

@@ -90,14 +90,15 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let own_binary = (!init_waits_alone).then_some(own_binary);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
+    // Before its ids are mapped, for then it goes on and hides from us.
+    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
             .context("map the ids of the user namespace")?;
         newborn.say(&ToInit::IdsMapped)?;
     }
-    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
-    timeline::done("maps, oom score");
+    timeline::done("oom score, id maps");
     if network::is_made_by_parent(plan) {
         let network = network::make(&procfs)?;
         move_net_devices(plan, &procfs, network.as_fd())?;

@@ -9,7 +9,7 @@ use super::{CgroupManager, Global, Rootless};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::systemd::{Keeper, NewUnit, Order, Realm, Systemd};
-use crate::kernel::cgroup::{self, Directory, Home, cgroupfs, devices, limits};
+use crate::kernel::cgroup::{Directory, Home, cgroupfs, devices, limits, move_below};
 use crate::kernel::signals::Signals;
 use crate::plan::{CgroupMaker, Necessity, Plan};
 use crate::record::Record;
@@ -112,28 +112,31 @@ fn may_be_missing(global: &Global, plan: &Plan, host: &Host, error: &Error) -> b
     rootless && no_right && plan.cgroup_necessity == Necessity::Dispensable
 }
 
-/// Gives the cgroup what the plan asks for: its limits, its device filter, its owner.
-pub(super) fn furnish(directory: Option<&Directory>, plan: &Plan) -> Result<()> {
-    let Some(directory) = directory else { return Ok(()) };
-    limits::apply(directory, &plan.limits)?;
-    devices::attach(directory, &plan.device_filter)?;
-    match plan.cgroup_owner {
-        Some(owner) => directory.delegate(owner),
-        None => Ok(()),
-    }
-}
-
-/// A record names the cgroup before it is made; it may turn out that there is none.
-pub(super) fn record_absence(home: &Home<'_>, record: &mut Record) {
+/// Writes down where the cgroup is not: nobody may look for it there later.
+pub(super) fn note(home: &Home<'_>, record: &mut Record) {
     if matches!(home, Home::Nowhere) {
         record.cgroup_paths.clear();
     }
 }
 
-/// Moves init, which has made its cgroup namespace, into the cgroup that is the container's to manage, where one is asked for.
-pub(super) fn move_below(cgroup: Option<&Directory>, plan: &Plan, init: i32) -> Result<()> {
-    match (cgroup, &plan.delegated_cgroup) {
-        (Some(cgroup), Some(name)) => cgroup::move_below(cgroup, name, init, plan.cgroup_owner),
+/// Sets up the cgroup that is there, before the program runs in it.
+pub(super) fn settle(home: &Home<'_>, plan: &Plan) -> Result<()> {
+    let Some(cgroup) = home.directory() else {
+        devices::warn_unfiltered(&plan.device_filter);
+        return Ok(());
+    };
+    limits::apply(cgroup, &plan.limits)?;
+    devices::attach(cgroup, &plan.device_filter)?;
+    match plan.cgroup_owner {
+        Some(owner) => cgroup.delegate(owner),
+        None => Ok(()),
+    }
+}
+
+/// Moves the container's process down into the cgroup that it is delegated (`run.oci.delegate-cgroup`).
+pub(super) fn delegate(home: &Home<'_>, plan: &Plan, process: i32) -> Result<()> {
+    match (home.directory(), &plan.delegated_cgroup) {
+        (Some(cgroup), Some(name)) => move_below(cgroup, name, process, plan.cgroup_owner),
         _ => Ok(()),
     }
 }

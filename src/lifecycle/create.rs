@@ -120,7 +120,7 @@ pub(super) fn make<'a>(
     let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
-    container_cgroup::record_absence(&home, &mut record);
+    container_cgroup::note(&home, &mut record);
     timeline::done("make the cgroup");
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let (gate, own_binary) = match waits {
@@ -149,11 +149,11 @@ pub(super) fn make<'a>(
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     timeline::done("record the process");
-    container_cgroup::furnish(home.directory(), &plan)?;
+    container_cgroup::settle(&home, &plan)?;
     timeline::done("limits and device filter");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
-    container_cgroup::move_below(home.directory(), &plan, init.pid())?;
     timeline::done("wait for Ready");
+    container_cgroup::delegate(&home, &plan, init.pid())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;

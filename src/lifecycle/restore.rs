@@ -117,7 +117,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     let streams = images.read_descriptors()?;
     let console = sockets::connect(options.create.console_socket.as_deref())?;
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
-    container_cgroup::record_absence(&home, &mut record);
+    container_cgroup::note(&home, &mut record);
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     if let Some(searchers) = plan.keyring {
         keyring::join_session(&plan.id, searchers)?;
@@ -159,7 +159,7 @@ fn refuse(options: &Options, plan: &Plan) -> Result<()> {
 /// Has criu be where its children belong.
 fn take_in(criu: i32, home: &mut Home<'_>, rdt: Option<&NewGroups>, plan: &Plan) -> Result<()> {
     home.take_in(criu)?;
-    container_cgroup::furnish(home.directory(), plan)?;
+    container_cgroup::settle(home, plan)?;
     match rdt {
         Some(groups) => groups.add(criu),
         None => Ok(()),

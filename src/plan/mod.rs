@@ -262,6 +262,22 @@ fn limits(request: &Request<'_>, resources: &Resources, host: &Host) -> Result<c
     }
 }
 
+/// Where the container's cgroup is, or else the one it stays in.
+fn cgroup_directory(cgroup: Option<&cgroup::Path>, host: &Host) -> PathBuf {
+    match cgroup {
+        Some(cgroup) => cgroup.directory(&host.cgroup_mount),
+        None => host.own_cgroup_directory(),
+    }
+}
+
+/// Whoever names a place or a limit needs the cgroup.
+fn necessity(cgroups_path: &str, limits: &cgroup::Limits) -> Necessity {
+    match cgroups_path.is_empty() && limits.is_empty() {
+        true => Necessity::Dispensable,
+        false => Necessity::Required,
+    }
+}
+
 /// Where the cgroup is, and what unit it is to systemd.
 fn cgroup(
     request: &Request<'_>,
@@ -277,21 +293,6 @@ fn cgroup(
             let path = unit.cgroup(root);
             Ok((Some(unit), Some(path)))
         }
-    }
-}
-
-/// Where a container's processes are; without a cgroup of their own, where we are.
-fn cgroup_directory(cgroup: Option<&cgroup::Path>, host: &Host) -> PathBuf {
-    match cgroup {
-        Some(cgroup) => cgroup.directory(&host.cgroup_mount),
-        None => host.own_cgroup_directory(),
-    }
-}
-
-fn necessity(asked: &str, limits: &cgroup::Limits) -> Necessity {
-    match asked.is_empty() && limits.is_empty() {
-        true => Necessity::Dispensable,
-        false => Necessity::Required,
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::Record;
@@ -44,6 +45,7 @@ impl Store {
             .mode(0o700)
             .create(root)
             .call(|| format!("mkdir({root:?})"))
+            .map_err(root_of_ones_own)
             .context("make the state directory")?;
         // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
         match DirBuilder::new().mode(0o711).create(&directory) {
@@ -52,7 +54,7 @@ impl Store {
                     .of_kind(Kind::ContainerExists)
                     .hint(format!("choose another id, or delete {}", record.id)));
             }
-            made => made.call(|| format!("mkdir({directory:?})"))?,
+            made => made.call(|| format!("mkdir({directory:?})")).map_err(root_of_ones_own)?,
         }
         let reservation = Reservation { directory, fate: Fate::Removed };
         reservation.update(record)?;
@@ -179,6 +181,14 @@ pub fn check_id(id: &str) -> Result<()> {
             .hint("letters, digits, `_`, `+`, `-` and `.` are allowed"));
     }
     Ok(())
+}
+
+fn root_of_ones_own(error: Error) -> Error {
+    match error.errno() {
+        Some(Errno::EACCES | Errno::EPERM) => error
+            .hint("this directory is not ours: set XDG_RUNTIME_DIR, or name another with --root"),
+        _ => error,
+    }
 }
 
 fn no_such_container() -> Error {

@@ -31,6 +31,8 @@ pub enum WithoutRights {
     Fail,
     /// The operator is warned: who isn't root can't make device nodes either.
     Warn,
+    /// Nobody is told, for nobody asked for rules.
+    PassOver,
 }
 
 impl DeviceFilter {
@@ -87,15 +89,22 @@ pub fn attach(cgroup: &Directory, filter: &DeviceFilter) -> Result<()> {
     match load_and_attach(cgroup, &filter.program()) {
         Err(error)
             if error.errno() == Some(Errno::EPERM)
-                && filter.without_rights == WithoutRights::Warn =>
+                && filter.without_rights != WithoutRights::Fail =>
         {
-            // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
-            warn(
-                "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
-            );
+            warn_unfiltered(filter);
             Ok(())
         }
         outcome => outcome.context("linux.resources.devices"),
+    }
+}
+
+/// Tells that the filter is not in force, where one was asked for.
+pub fn warn_unfiltered(filter: &DeviceFilter) {
+    if filter.without_rights == WithoutRights::Warn && !filter.allows_everything() {
+        // Without the errno: Podman takes "operation not permitted", read anywhere, for the failure (exit code 126).
+        warn(
+            "devices are not filtered: that takes CAP_BPF and CAP_NET_ADMIN in the initial user namespace",
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! The cgroup of a container that is being made: ready before its first process, or made by systemd around it.
+//! The cgroup of a container that is being made: ready before its first process, made by systemd around it, or none
+//! of its own.
 
 use super::systemd::NewUnit;
 use super::{Directory, NewCgroup};

@@ -199,11 +199,12 @@ fn hugetlb(cgroup: &Directory) -> Result<BTreeMap<String, Hugetlb>> {
         let size = name.strip_prefix("hugetlb.").and_then(|rest| rest.strip_suffix(".current"));
         let Some(size) = size.filter(|size| !size.contains('.')) else { continue };
         let reserved = number(cgroup, &format!("hugetlb.{size}.rsvd.current"))?;
-        let (kind, usage) = match reserved {
-            Some(reserved) => (".rsvd", reserved),
-            None => ("", number(cgroup, &name)?.unwrap_or(0)),
+        let usage = match reserved {
+            Some(reserved) => reserved,
+            None => number(cgroup, &name)?.unwrap_or(0),
         };
-        let events = counters(cgroup, &format!("hugetlb.{size}{kind}.events"))?;
+        // One file counts the refusals of both: pages and reservations.
+        let events = counters(cgroup, &format!("hugetlb.{size}.events"))?;
         let failures = events.get("max").copied().unwrap_or(0);
         all.insert(size.to_owned(), Hugetlb { usage, failures });
     }
@@ -326,7 +327,7 @@ mod tests {
             ("io.stat", "8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n253:0 \n"),
             ("hugetlb.2MB.current", "1\n"),
             ("hugetlb.2MB.rsvd.current", "2097152\n"),
-            ("hugetlb.2MB.rsvd.events", "max 6\n"),
+            ("hugetlb.2MB.events", "max 6\n"),
             ("hugetlb.1GB.current", "5\n"),
             ("hugetlb.1GB.events", "max 7\n"),
             ("rdma.current", "mlx4_0 hca_handle=2 hca_object=2000\n"),

@@ -18,6 +18,11 @@ const DEFAULT_DEVICES: &[(u32, Option<u32>)] = &[(136, None), (5, Some(2)), (10,
 /// only the default devices are allowed.
 pub fn device_filter(linux: &Linux, host: &Host) -> Result<DeviceFilter> {
     let asked = linux.resources.iter().flat_map(|resources| &resources.devices);
+    let without_rights = match (host.is_rootless(), asked.clone().next()) {
+        (false, _) => WithoutRights::Fail,
+        (true, Some(_)) => WithoutRights::Warn,
+        (true, None) => WithoutRights::PassOver,
+    };
     let mut rules = asked
         .enumerate()
         .map(|(position, asked)| {
@@ -25,7 +30,6 @@ pub fn device_filter(linux: &Linux, host: &Host) -> Result<DeviceFilter> {
         })
         .collect::<Result<Vec<_>>>()?;
     rules.extend(default_rules(linux));
-    let without_rights = if host.is_rootless() { WithoutRights::Warn } else { WithoutRights::Fail };
     Ok(DeviceFilter { rules, without_rights })
 }
 

@@ -1,0 +1,62 @@
+# Sourced by the tests of Podman and Buildah: as root, then as a normal user with subordinate ids.
+. /job/engines/checks.sh
+. /job/engines/docker.sh
+. /job/engines/podman.sh
+. /job/engines/users.sh
+
+auto_user_namespace() {
+    map=$(pod run --rm --userns=auto:size=4096 bb sh -c 'echo $(cat /proc/self/uid_map)')
+    [[ $map =~ ^0\ [1-9][0-9]*\ 4096$ ]]
+    expect 0:0 pod run --rm --userns=auto:size=4096 bb stat -c %u:%g /bin/busybox
+    expect 1 pod run --rm --userns=auto:size=4096 -v /tmp/bind.0:/data:U bb sh -c 'touch /data/x && echo 1'
+}
+ipc_and_pid() {
+    expect "$(readlink /proc/self/ns/pid)" pod run --rm --pid host bb readlink /proc/self/ns/pid
+    pod run -d --name other --network none bb sleep 3000
+    pod run --rm --pid container:other bb ps | grep 'sleep 3000'
+    pod rm -f -t 0 other
+}
+no_cgroups() {
+    expect 0 pod run --rm --cgroups=disabled bb id -u
+    pod run -d --name nowhere --network none --cgroups=disabled bb sleep 3000
+    # Nothing is above it but what Podman is in itself.
+    expect "$(grep ^0:: /proc/self/cgroup)" grep ^0:: "/proc/$(pod inspect --format '{{.State.Pid}}' nowhere)/cgroup"
+    pod exec nowhere true
+    pod rm -f -t 0 nowhere
+}
+network() {
+    pod run -d --name served --network podman bb sh -c 'mkdir /www; echo page >/www/index.html; httpd -f -p 80 -h /www'
+    address=$(pod inspect --format '{{.NetworkSettings.IPAddress}}' served)
+    eventually 5 curl -sf "http://$address/"
+    pod rm -f -t 0 served
+}
+
+modprobe -a bridge veth overlay tun fuse 2>/dev/null
+storage /var/lib/containers
+make_alice
+# --userns=auto takes its ids from those of this name.
+useradd --no-create-home containers
+# There is no udev here to do it.
+chmod 666 /dev/net/tun /dev/fuse
+mkdir -p /etc/containers
+printf '[engine]\nevents_logger = "file"\nruntime_supports_nocgroups = ["etui"]\n[containers]\nlog_driver = "k8s-file"\n[network]\nfirewall_driver = "none"\n[engine.runtimes]\netui = ["%s"]\n' "$ETUI" >/etc/containers/containers.conf
+printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' >/etc/containers/policy.json
+busybox_root /tmp/bb
+tar -C /tmp/bb -cf /tmp/bb.tar .
+enter_cgroup engine
+pod import /tmp/bb.tar localhost/bb >/dev/null 2>&1
+
+engine "Podman $(podman --version | cut -d' ' -f3) ($MANAGER)"
+check_containers
+check "--userns=auto" auto_user_namespace
+check "--pid host, container:" ipc_and_pid
+check "a network of its own" network
+check "--cgroups=disabled" no_cgroups
+check "health checks" health
+check_buildah ""
+check "nothing is left behind" nothing_left_behind
+# Files of root's checks that hers have the same names for.
+rm -f /tmp/check.* /tmp/errors
+session=()
+if [ "$MANAGER" = systemd ]; then session=(systemd-run --user --scope --quiet); fi
+as_alice "${session[@]}" bash /job/engines/podman_user.sh
