@@ -39,7 +39,7 @@ useradd --no-create-home containers
 # There is no udev here to do it.
 chmod 666 /dev/net/tun /dev/fuse
 mkdir -p /etc/containers
-printf '[engine]\nevents_logger = "file"\nruntime_supports_nocgroups = ["etui"]\n[containers]\nlog_driver = "k8s-file"\n[network]\nfirewall_driver = "none"\n[engine.runtimes]\netui = ["%s"]\n' "$ETUI" >/etc/containers/containers.conf
+printf '[engine]\nevents_logger = "file"\nruntime_supports_nocgroups = ["etui", "%s"]\n[containers]\nlog_driver = "k8s-file"\n[network]\nfirewall_driver = "none"\n[engine.runtimes]\netui = ["%s"]\n' "$ETUI" "$ETUI" >/etc/containers/containers.conf
 printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' >/etc/containers/policy.json
 busybox_root /tmp/bb
 tar -C /tmp/bb -cf /tmp/bb.tar .
@@ -51,7 +51,8 @@ check_containers
 check "--userns=auto" auto_user_namespace
 check "--pid host, container:" ipc_and_pid
 check "a network of its own" network
-check "--cgroups=disabled" no_cgroups
+# Engines take only what is listed in runtime_supports_nocgroups for fit, by name or path as it is asked for.
+if [ "$RUNTIME" = etui ]; then check "--cgroups=disabled" no_cgroups; fi
 check "health checks" health
 check_buildah ""
 check "nothing is left behind" nothing_left_behind
