@@ -10,7 +10,7 @@ endif
 RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: build demo test check bench lab lab-full lab-shell install uninstall clean
+.PHONY: build demo test check conformance conformance-page bench lab lab-full lab-shell install uninstall clean
 
 build: ## The release: one static binary
 	cargo build --release --locked
@@ -29,8 +29,17 @@ check: ## Formatting and lints
 test: packages-of-test ## Everything: check, unit and behaviour tests, runtime-spec, integration in the lab
 	@scripts/test
 
-bench: ## etui beside crun, runc and the floor, as root: make bench ARGS="--runs 30 --write"
-	cargo bench --locked --bench runtimes -- $(ARGS)
+conformance: packages-of-test build ## runtime-spec 1.3.0, statement by statement; ARGS=--wrong shows that each test can fail
+	@RUNTIME=$(RELEASE)/etui runtime-spec/run $(ARGS)
+
+conformance-page: packages-of-test build ## docs/conformance.md, made anew (a quarter of an hour)
+	@RUNTIME=$(RELEASE)/etui runtime-spec/page
+
+# The peers are those of the lab's tree where that can be built: newer than Debian stable's.
+BENCH = --rounds 3 --scale --write $$(tree=$$(integration/lab/tree) && echo --tree $$tree)
+
+bench: packages-of-test ## etui beside crun, runc and the floor, as root, into docs/performance.md; make bench ARGS="--runs 10" only prints
+	cargo bench --locked --bench runtimes -- $(if $(ARGS),$(ARGS),$(BENCH))
 
 lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)

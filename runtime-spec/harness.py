@@ -40,12 +40,13 @@ class Outcome:
 class Machine:
     """The runtime under test, and the suite as the parent of orphans, which a shim is in real life."""
 
-    def __init__(self, runtime, cleaner):
+    def __init__(self, runtime, cleaner, reaps=True):
         self.runtime, self.cleaner = runtime, cleaner
         self.lock, self.ours, self.count = threading.Lock(), set(), 0
         self.controllers = (CGROUPS / "cgroup.controllers").read_text().split()
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        threading.Thread(target=self.reap_for_ever, daemon=True).start()
+        if reaps:
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            threading.Thread(target=self.reap_for_ever, daemon=True).start()
 
     def reap_for_ever(self):
         while True:
@@ -160,7 +161,7 @@ class Container:
         self.bundle, self.root = self.dir / "bundle", self.dir / "root"
         self.rootfs = self.bundle / "rootfs"
         self.config = default_config(self.id)
-        self.undo = []
+        self.undo, self.before = [], []
         self.root.mkdir()
         self.dir.chmod(0o755)
         self.make_rootfs()
@@ -210,8 +211,13 @@ class Container:
     # The verbs.
 
     def verb(self, *args):
-        command = [self.machine.runtime, "--root", str(self.root), *map(str, args)]
-        return self.machine.complete(command, self.dir, cwd="/", env={**os.environ, "CONFORMANCE": self.id})
+        runtime, before = [self.machine.runtime], [str(word) for word in self.before]
+        if self.machine.runtime == self.machine.cleaner:
+            runtime = [*before, *runtime]
+        command = [*runtime, "--root", str(self.root), *map(str, args)]
+        # A wrong runtime puts it before the right one itself.
+        env = {**os.environ, "CONFORMANCE": self.id, "BEFORE": "\n".join(before)}
+        return self.machine.complete(command, self.dir, cwd="/", env=env)
 
     def write(self):
         (self.bundle / "config.json").write_text(json.dumps(self.config, indent=1))

@@ -30,6 +30,8 @@ pub enum Kind {
     NotRunning,
     /// The command line itself is wrong.
     Usage,
+    /// No verb of that name.
+    NoSuchVerb,
 }
 
 /// One failure. See the module's documentation for how it prints.

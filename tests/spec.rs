@@ -158,9 +158,17 @@ fn a_document_cut_short_anywhere_is_refused_in_a_line() {
 
 #[test]
 fn what_is_no_json_is_refused() {
-    for text in
-        [&b""[..], b"\0", b"\xff\xfe{}", b"[]]", b"{} {}", b"null", b"\"config\"", b"{'a': 1}"]
-    {
+    for text in [
+        &b""[..],
+        b"\0",
+        b"\xff\xfe{}",
+        b"[]]",
+        b" []",
+        b"{} {}",
+        b"null",
+        b"\"config\"",
+        b"{'a': 1}",
+    ] {
         let told = parse::<Spec>(text).expect_err("no configuration").to_string();
         assert!(told.starts_with("not a valid JSON document: "), "{told}");
     }

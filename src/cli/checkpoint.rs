@@ -78,7 +78,7 @@ fn cgroup_mode(name: &str) -> Result<CgroupMode> {
         "full" => Ok(CgroupMode::Full),
         "strict" => Ok(CgroupMode::Strict),
         "ignore" => Ok(CgroupMode::Ignore),
-        _ => Err(Error::refused(format!("Invalid manage-cgroups-mode value: {name:?}"))),
+        _ => Err(Error::refused(format!("invalid manage-cgroups-mode value: {name:?}"))),
     }
 }
 

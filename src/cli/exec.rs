@@ -17,9 +17,6 @@ pub(super) fn exec(global: &Global, given: &Given) -> Result<u8> {
 fn options(given: &Given) -> Result<exec::Options> {
     let process = given.path(&flags::PROCESS);
     let args = given.arguments_from(1)?;
-    if process.is_none() && args.is_empty() {
-        return Err(Error::refused("process args cannot be empty"));
-    }
     Ok(exec::Options {
         id: given.argument(0)?.to_owned(),
         process,
@@ -65,6 +62,7 @@ fn cgroup(arguments: &[String]) -> Result<Option<PathBuf>> {
     for argument in arguments {
         let Some((controllers, _)) = argument.split_once(':') else {
             return match arguments {
+                [path] if path.is_empty() => Ok(None),
                 [path] => Ok(Some(path.into())),
                 _ => Err(invalid("missing <controller>: prefix")),
             };

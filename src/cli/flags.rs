@@ -51,7 +51,7 @@ pub(super) static NO_PIVOT: Flag =
     Flag::switch("no-pivot", "change the root without pivot_root(2), for a root on a ramdisk");
 pub(super) static NO_NEW_KEYRING: Flag =
     Flag::switch("no-new-keyring", "keep the caller's session keyring");
-pub(super) static PRESERVE_FDS: Flag = Flag::value(
+pub(super) static PRESERVE_FDS: Flag = Flag::number(
     "preserve-fds",
     "N",
     "pass N more descriptors, from 3 (or after those of LISTEN_FDS) on",
@@ -71,7 +71,7 @@ pub(super) static TTY: Flag = Flag::switch("tty", "give the process a terminal")
 pub(super) static USER: Flag =
     Flag::value("user", "UID[:GID]", "run as this user, and group").short('u');
 pub(super) static ADDITIONAL_GIDS: Flag =
-    Flag::values("additional-gids", "GID", "add a supplementary group").short('g');
+    Flag::numbers("additional-gids", "GID", "add a supplementary group").short('g');
 pub(super) static PROCESS: Flag = Flag::value(
     "process",
     "FILE",
@@ -116,7 +116,7 @@ pub(super) static EXT_UNIX_SK: Flag =
 pub(super) static SHELL_JOB: Flag = Flag::switch("shell-job", "allow a terminal of the caller's");
 pub(super) static LAZY_PAGES: Flag =
     Flag::switch("lazy-pages", "bring memory when it is first used");
-pub(super) static STATUS_FD: Flag = Flag::value(
+pub(super) static STATUS_FD: Flag = Flag::number(
     "status-fd",
     "N",
     "write a zero byte to descriptor N once lazy pages can be fetched",
@@ -148,8 +148,11 @@ pub(super) static ALL: Flag =
 pub(super) static FORMAT: Flag =
     Flag::value("format", "FORMAT", "write a table (default) or json").short('f');
 pub(super) static QUIET: Flag = Flag::switch("quiet", "write ids only").short('q');
-pub(super) static INTERVAL: Flag =
-    Flag::value("interval", "DURATION", "time between two statistics, such as 500ms (default 5s)");
+pub(super) static INTERVAL: Flag = Flag::duration(
+    "interval",
+    "DURATION",
+    "time between two statistics, such as 500ms (default 5s)",
+);
 pub(super) static STATS: Flag = Flag::switch("stats", "write statistics once, and end");
 pub(super) static SPEC_ROOTLESS: Flag =
     Flag::switch("rootless", "write one that runs without the rights of root");
@@ -194,7 +197,7 @@ pub(super) static KERNEL_MEMORY: Flag = Flag::value("kernel-memory", "BYTES", "i
 pub(super) static KERNEL_MEMORY_TCP: Flag =
     Flag::value("kernel-memory-tcp", "BYTES", "ignored").hidden();
 pub(super) static PIDS_LIMIT: Flag =
-    Flag::value("pids-limit", "N", "greatest number of tasks; -1 is unlimited");
+    Flag::number("pids-limit", "N", "greatest number of tasks; -1 is unlimited");
 pub(super) static L3_CACHE_SCHEMA: Flag =
     Flag::value("l3-cache-schema", "SCHEMA", "the L3 cache schema of Intel RDT");
 pub(super) static MEM_BW_SCHEMA: Flag =

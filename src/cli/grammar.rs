@@ -25,6 +25,12 @@ pub enum Takes {
     Value(&'static str),
     /// One value each time it is given; commas separate nothing. Help shows it by this name.
     Values(&'static str),
+    /// One whole number; the last one given counts.
+    Number(&'static str),
+    /// One whole number each time it is given.
+    Numbers(&'static str),
+    /// One duration; the last one given counts.
+    Duration(&'static str),
 }
 
 /// Whether help shows a definition.
@@ -50,6 +56,21 @@ impl Flag {
     /// A flag with one value each time it is given.
     pub const fn values(long: &'static str, name: &'static str, help: &'static str) -> Flag {
         Flag { long, short: None, takes: Takes::Values(name), shown: Shown::Yes, help }
+    }
+
+    /// A flag with one whole number.
+    pub const fn number(long: &'static str, name: &'static str, help: &'static str) -> Flag {
+        Flag { takes: Takes::Number(name), ..Flag::value(long, name, help) }
+    }
+
+    /// A flag with one whole number each time it is given.
+    pub const fn numbers(long: &'static str, name: &'static str, help: &'static str) -> Flag {
+        Flag { takes: Takes::Numbers(name), ..Flag::value(long, name, help) }
+    }
+
+    /// A flag with one duration.
+    pub const fn duration(long: &'static str, name: &'static str, help: &'static str) -> Flag {
+        Flag { takes: Takes::Duration(name), ..Flag::value(long, name, help) }
     }
 
     /// The same flag with a one-letter name.
@@ -107,8 +128,10 @@ pub enum Arguments {
 pub enum FlagsEnd {
     /// Anywhere.
     Never,
-    /// Before the first argument: what follows it may belong to another program.
+    /// Before the first argument: what follows it may belong to another program; `--` after it is dropped.
     AtFirstArgument,
+    /// Before the first argument: what follows it is the verb's own, `--` too.
+    AtVerb,
 }
 
 impl Arguments {

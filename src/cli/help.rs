@@ -1,6 +1,7 @@
 //! Help, shell completions and manual pages, made by clap out of our definitions. clap parses nothing here: building its
 //! commands costs more than all the parsing, and its rules are not those that runc's callers rely on.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,9 +10,9 @@ use clap_complete::Shell;
 
 use super::grammar::{Flag, Shown, Takes, Verb};
 use super::parse::Given;
-use super::verbs::{GLOBAL, VERBS};
+use super::verbs::{self, GLOBAL, VERBS};
 use super::{flags, print};
-use crate::error::{Call, Error, Result};
+use crate::error::{Call, Error, Kind, Result};
 use crate::lifecycle::Global;
 
 const ABOUT: &str = "Open Container Initiative runtime";
@@ -31,12 +32,17 @@ pub(super) fn text(verb: Option<&Verb>) -> String {
 
 pub(super) fn help(_global: &Global, given: &Given) -> Result<u8> {
     let name = given.argument(0)?;
-    let verb = VERBS.iter().find(|verb| verb.name == name);
+    let verb = verbs::named(OsStr::new(name));
     if verb.is_none() && !name.is_empty() {
-        return Err(Error::refused(format!("No help topic for '{name}'")));
+        return Err(no_topic(name));
     }
     print(&text(verb))?;
     Ok(0)
+}
+
+/// There is no verb of this name.
+pub(super) fn no_topic(name: &str) -> Error {
+    Error::refused(format!("No help topic for '{name}'")).of_kind(Kind::NoSuchVerb)
 }
 
 pub(super) fn completion(_global: &Global, given: &Given) -> Result<u8> {
@@ -123,8 +129,12 @@ fn flag_argument(flag: &'static Flag) -> Arg {
     };
     match flag.takes {
         Takes::Nothing => argument.action(ArgAction::SetTrue),
-        Takes::Value(name) => argument.value_name(name).value_hint(hint(name)),
-        Takes::Values(name) => argument.value_name(name).action(ArgAction::Append),
+        Takes::Value(name) | Takes::Number(name) | Takes::Duration(name) => {
+            argument.value_name(name).value_hint(hint(name))
+        }
+        Takes::Values(name) | Takes::Numbers(name) => {
+            argument.value_name(name).action(ArgAction::Append)
+        }
     }
 }
 

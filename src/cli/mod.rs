@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod containers;
+mod duration;
 mod exec;
 mod flags;
 mod global;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use crate::error::{Call, Error, Kind, Result};
 use crate::kernel::signals::expect_children;
 use crate::lifecycle::Global;
+use crate::lifecycle::container::Container;
 use crate::timeline;
 use grammar::{Flag, FlagsEnd, Verb};
 use parse::Given;
@@ -43,18 +45,20 @@ pub fn main() -> ExitCode {
 }
 
 fn obey(words: &[OsString]) -> u8 {
-    let given = match parse::parse(words, verbs::GLOBAL, FlagsEnd::AtFirstArgument) {
+    let given = match parse::parse(words, verbs::GLOBAL, FlagsEnd::AtVerb) {
         Ok(given) => given,
         Err(error) => return refuse_usage(None, &error),
     };
+    if given.has(&flags::HELP) || given.has(&flags::VERSION) {
+        return without_verb(&given);
+    }
     let Some(name) = given.arguments.first() else { return without_verb(&given) };
-    let verb = verbs::VERBS.iter().find(|verb| name == verb.name);
+    let verb = verbs::named(name);
     let Some((verb, act)) = verb.and_then(|verb| Some((verb, action(verb.name)?))) else {
         if let Err(error) = global::open_log(&given) {
             return fail(FAILED, &error);
         }
-        log::error(&format!("No help topic for '{}'", name.display()));
-        return NO_SUCH_VERB;
+        return fail(NO_SUCH_VERB, &help::no_topic(&name.to_string_lossy()));
     };
     match parse::parse(&given.arguments[1..], &known_to(verb), verb.flags_end) {
         Ok(own) => obey_verb(verb, act, &own.after(given)),
@@ -115,13 +119,27 @@ fn obey_verb(verb: &Verb, act: Action, given: &Given) -> u8 {
         Ok(global) => global,
         Err(error) => return fail(FAILED, &error),
     };
-    let acted = act(&global, given);
+    let acted = act(&global, given).map_err(|error| or_absence(&global, verb, given, error));
     if let Err(error) = timeline::write() {
         log::warning(&error.to_string());
     }
     match acted {
         Ok(code) => code,
+        Err(error) if error.kind() == Kind::NoSuchVerb => fail(NO_SUCH_VERB, &error),
         Err(error) => fail(code_of_failure, &in_callers_words(verb, error)),
+    }
+}
+
+/// runc looks for the container before it reads the values of flags, we the other way round: where both are wrong, the
+/// absence is what callers look for.
+fn or_absence(global: &Global, verb: &Verb, given: &Given, error: Error) -> Error {
+    let of_a_container = ["checkpoint", "events", "exec", "kill", "ps", "update"];
+    if !of_a_container.contains(&verb.name) {
+        return error;
+    }
+    match given.argument(0).and_then(|id| Container::load(global, id)) {
+        Ok(_) => error,
+        Err(absence) => absence,
     }
 }
 

@@ -6,7 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
+use super::duration;
 use super::grammar::{Flag, FlagsEnd, Takes};
 use crate::error::{Error, Kind, Result};
 
@@ -23,6 +25,11 @@ pub fn parse(words: &[OsString], known: &[&'static Flag], end: FlagsEnd) -> Resu
     let mut given = Given::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
+        if end == FlagsEnd::AtVerb && !given.arguments.is_empty() {
+            given.arguments.push(word.clone());
+            given.arguments.extend(words.cloned());
+            break;
+        }
         if word == "--" {
             given.arguments.extend(words.cloned());
             break;
@@ -45,10 +52,38 @@ pub fn parse(words: &[OsString], known: &[&'static Flag], end: FlagsEnd) -> Resu
                     .cloned()
                     .ok_or_else(|| usage(format!("flag needs an argument: {}", word.display())))?,
             };
+            judge(flag, &value)?;
             given.flags.push((flag, value));
         }
     }
     Ok(given)
+}
+
+/// Refuses a value that is not of the flag's kind, as the rest of the usage is refused: before anything is done.
+fn judge(flag: &Flag, value: &OsString) -> Result<()> {
+    let text = value.to_str();
+    match flag.takes {
+        Takes::Nothing if switch_named(value).is_none() => {
+            Err(invalid(value, flag, "it is true or false"))
+        }
+        Takes::Number(_) | Takes::Numbers(_)
+            if text.and_then(|text| text.parse::<i64>().ok()).is_none() =>
+        {
+            Err(invalid(value, flag, "it is a number"))
+        }
+        Takes::Duration(_) if text.and_then(duration::parse).is_none() => {
+            Err(invalid(value, flag, "it is a duration such as 500ms"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn switch_named(value: &OsString) -> Option<bool> {
+    match value.to_str()? {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" | "" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// A flag's name and the value joined to it; `None` for an argument.
@@ -94,10 +129,9 @@ impl Given {
     /// Whether a switch is on; `None` when it was not given.
     pub fn switch_if_given(&self, flag: &Flag) -> Result<Option<bool>> {
         let Some(value) = self.last(flag) else { return Ok(None) };
-        match value.to_str() {
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True" | "") => Ok(Some(true)),
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(Some(false)),
-            _ => Err(invalid(value, flag, "it is true or false")),
+        match switch_named(value) {
+            Some(on) => Ok(Some(on)),
+            None => Err(invalid(value, flag, "it is true or false")),
         }
     }
 
@@ -111,6 +145,20 @@ impl Given {
         match self.last(flag).map(|value| text_of(value)).transpose()? {
             Some("") => Ok(None),
             text => Ok(text),
+        }
+    }
+
+    /// A flag's value as text, though it be empty.
+    pub fn text_or_empty(&self, flag: &Flag) -> Result<Option<&str>> {
+        self.last(flag).map(|value| text_of(value)).transpose()
+    }
+
+    /// A flag's value as a duration; zero for what is less than nothing.
+    pub fn duration(&self, flag: &Flag) -> Result<Option<Duration>> {
+        let Some(value) = self.last(flag) else { return Ok(None) };
+        match value.to_str().and_then(duration::parse) {
+            Some(duration) => Ok(Some(duration)),
+            None => Err(invalid(value, flag, "it is a duration such as 500ms")),
         }
     }
 
@@ -173,7 +221,7 @@ fn text_of(word: &OsString) -> Result<&str> {
 }
 
 fn invalid(value: &OsString, flag: &Flag, why: &str) -> Error {
-    usage(format!("invalid value {value:?} for flag --{}: {why}", flag.long))
+    usage(format!("invalid value {value:?} for flag -{}: {why}", flag.long))
 }
 
 fn usage(message: String) -> Error {
@@ -190,7 +238,9 @@ mod tests {
     static TTY: Flag = Flag::switch("tty", "").short('t');
     static ENV: Flag = Flag::values("env", "K=V", "").short('e');
     static CWD: Flag = Flag::value("cwd", "DIR", "");
-    static KNOWN: &[&Flag] = &[&DETACH, &TTY, &ENV, &CWD];
+    static GID: Flag = Flag::numbers("gid", "GID", "");
+    static WAIT: Flag = Flag::duration("wait", "DURATION", "");
+    static KNOWN: &[&Flag] = &[&DETACH, &TTY, &ENV, &CWD, &GID, &WAIT];
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(OsString::from).collect()
@@ -235,6 +285,7 @@ mod tests {
         );
         assert_eq!(arguments("id -- sh -d", FlagsEnd::AtFirstArgument), "id sh -d");
         assert_eq!(arguments("id sh -- -d", FlagsEnd::AtFirstArgument), "id sh -- -d");
+        assert_eq!(arguments("-d id -- -d", FlagsEnd::AtVerb), "id -- -d");
         assert_eq!(arguments("id -d other", FlagsEnd::Never), "id other");
         assert_eq!(arguments("-d -- -d", FlagsEnd::Never), "-d");
         assert_eq!(arguments("id -9 -", FlagsEnd::Never), "id -9 -");
@@ -247,10 +298,11 @@ mod tests {
         assert_eq!(said("-bogus=1"), "flag provided but not defined: -bogus");
         assert_eq!(said("-et"), "flag provided but not defined: -et");
         assert_eq!(said("id --cwd"), "flag needs an argument: --cwd");
-        let given = read("--detach=x --cwd=1x", FlagsEnd::Never).expect("words are fine");
-        let error = given.switch(&DETACH).expect_err("no boolean");
-        assert!(error.to_string().starts_with("invalid value \"x\" for flag --detach"), "{error}");
-        assert!(given.number::<u32>(&CWD).is_err());
+        assert!(said("--detach=x").starts_with("invalid value \"x\" for flag -detach"));
+        assert!(said("--gid 1,2").starts_with("invalid value \"1,2\" for flag -gid"));
+        assert!(said("--wait 5").starts_with("invalid value \"5\" for flag -wait"));
+        let given = read("--gid -1", FlagsEnd::Never).expect("a number");
+        assert!(given.numbers::<u32>(&GID).is_err());
         assert_eq!(given.number::<u32>(&TTY).expect("not given"), None);
     }
 

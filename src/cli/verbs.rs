@@ -1,5 +1,7 @@
 //! Every verb there is, and what it takes.
 
+use std::ffi::OsStr;
+
 use super::flags::*;
 use super::grammar::Arguments::{AtLeast, Between, Exactly};
 use super::grammar::{Arguments, Flag, FlagsEnd, Shown, Verb};
@@ -245,3 +247,9 @@ pub(super) static VERBS: &[Verb] = &[
 ];
 
 const ANY: Arguments = AtLeast(0);
+
+/// The verb called `name`; help has a short name too.
+pub(super) fn named(name: &OsStr) -> Option<&'static Verb> {
+    let name = if name == "h" { OsStr::new("help") } else { name };
+    VERBS.iter().find(|verb| name == verb.name)
+}

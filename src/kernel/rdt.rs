@@ -80,7 +80,10 @@ impl NewGroups {
             )));
         }
         groups.make_directory(class.clone()).context("linux.intelRdt")?;
-        set_schemata(&class, &rdt.schemata)?;
+        match groups.made.is_empty() {
+            true => must_have(&class, &rdt.schemata)?,
+            false => set_schemata(&class, &rdt.schemata)?,
+        }
         if let Some(monitor) = groups.place.monitor.clone() {
             groups.make_directory(monitor).context("linux.intelRdt.enableMonitoring")?;
         }
@@ -131,11 +134,59 @@ pub fn add_task(place: &Place, pid: i32) -> Result<()> {
     groups.try_for_each(|group| write(&group.join("tasks"), &pid.to_string()))
 }
 
-/// Writes lines of limits: each replaces that of its resource.
-pub fn set_schemata(class: &Path, lines: &[String]) -> Result<()> {
+/// A class that was there may be others' too: its limits are compared, not written (config-linux.md, "IntelRdt").
+fn must_have(class: &Path, lines: &[String]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
+    let path = class.join("schemata");
+    let has = fs::read_to_string(&path).call(|| format!("read({path:?})"))?;
+    match lines.iter().find(|line| !has_line(&has, line)) {
+        Some(line) => Err(Error::refused(format!(
+            "linux.intelRdt.closID: {class:?} is there already, without {line:?}"
+        ))
+        .hint("name another class, or ask for what it has")),
+        None => Ok(()),
+    }
+}
+
+/// Whether each domain of `line`, as `L3:0=f;1=f`, has its value in a `schemata` file, where the kernel pads values.
+fn has_line(schemata: &str, line: &str) -> bool {
+    let Some((resource, domains)) = line.split_once(':') else { return false };
+    let own = schemata.lines().filter_map(|own| own.trim().split_once(':'));
+    let Some((_, own)) = own.into_iter().find(|(name, _)| *name == resource.trim()) else {
+        return false;
+    };
+    let values = |text: &str| -> Vec<(String, String)> {
+        let pairs = text.split(';').filter_map(|domain| domain.trim().split_once('='));
+        let plain = |text: &str| text.trim().trim_start_matches('0').to_ascii_lowercase();
+        pairs.map(|(domain, value)| (plain(domain), plain(value))).collect()
+    };
+    let own = values(own);
+    values(domains).iter().all(|wanted| own.contains(wanted))
+}
+
+/// Writes lines of limits: each replaces that of its resource.
+pub fn set_schemata(class: &Path, lines: &[String]) -> Result<()> {
+    writes(lines).into_iter().try_for_each(|lines| write_schemata(class, lines))
+}
+
+/// The kernel takes a resource once a write ("Duplicate domain"): what names it again is written afterwards.
+fn writes(lines: &[String]) -> Vec<&[String]> {
+    let mut writes = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let resource = |line: &String| line.split(':').next().map(str::to_owned);
+        let repeats =
+            |&at: &usize| rest[..at].iter().any(|line| resource(line) == resource(&rest[at]));
+        let (now, later) = rest.split_at((1..rest.len()).find(repeats).unwrap_or(rest.len()));
+        writes.push(now);
+        rest = later;
+    }
+    writes
+}
+
+fn write_schemata(class: &Path, lines: &[String]) -> Result<()> {
     let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     write(&class.join("schemata"), &text).context("linux.intelRdt").map_err(|error| {
         let status = class
@@ -202,17 +253,36 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_class_gets_limits_and_tasks_and_stays() {
+    fn a_shared_class_keeps_its_limits_gets_tasks_and_stays() {
         let root = resctrl();
-        group(&root.path().join("gold"));
-        let lines = vec!["L3:0=f".to_owned(), "MB:0=20".to_owned()];
-        let rdt = Rdt { class: Some("gold".into()), schemata: lines, monitoring: false };
+        let gold = root.path().join("gold");
+        group(&gold);
+        let has = "    MB:0=  20;1= 100\n    L3:0=00f;1=fff\n";
+        fs::write(gold.join("schemata"), has).unwrap();
+        let asked = |lines: &[&str]| Rdt {
+            class: Some("gold".into()),
+            schemata: lines.iter().map(ToString::to_string).collect(),
+            monitoring: false,
+        };
+        for other in ["L3:0=e", "L3:2=f", "L2:0=f", "MB:0=20;1=90", "nonsense"] {
+            let rdt = asked(&[other]);
+            let error = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap_err();
+            assert!(error.to_string().contains("is there already, without"), "{error}");
+        }
+        let rdt = asked(&["L3:0=F", "MB:1=100;0=20"]);
         let groups = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap();
         groups.add(77).unwrap();
-        assert_eq!(read(root.path().join("gold/schemata")), "L3:0=f\nMB:0=20\n");
+        assert_eq!(read(gold.join("schemata")), has);
         assert_eq!(read(root.path().join("gold/tasks")), "77");
         drop(groups);
         assert!(root.path().join("gold").is_dir());
+    }
+
+    #[test]
+    fn a_resource_is_named_once_a_write() {
+        let lines = ["L3:0=ff", "MB:0=20", "L3:0=1", "L3:0=3"].map(str::to_owned);
+        assert_eq!(writes(&lines), [&lines[..2], &lines[2..3], &lines[3..]]);
+        assert!(writes(&[]).is_empty());
     }
 
     #[test]

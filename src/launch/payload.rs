@@ -283,18 +283,25 @@ fn find(name: &str, environment: &[String]) -> Result<PathBuf> {
         return executable(Path::new(name)).map(|()| PathBuf::from(name));
     }
     let path = environment.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default();
-    let mut denied = None;
+    if name.is_empty() {
+        return Err(
+            Error::new("executable file not found in $PATH").hint("process.args[0] is empty")
+        );
+    }
+    let mut hint = format!("PATH is {path:?}");
     for directory in path.split(':') {
         let candidate = Path::new(if directory.is_empty() { "." } else { directory }).join(name);
         match executable(&candidate) {
             Ok(()) => return Ok(candidate),
-            Err(error) if error.errno() == Some(Errno::EACCES) => denied = denied.or(Some(error)),
+            // Not in the kernel's words: callers would take them for the reason.
+            Err(error) if error.errno() == Some(Errno::EACCES) => {
+                hint =
+                    format!("{} is there, but this user may not execute it", candidate.display());
+            }
             Err(_) => {}
         }
     }
-    Err(denied.unwrap_or_else(|| {
-        Error::new("executable file not found in $PATH").hint(format!("PATH is {path:?}"))
-    }))
+    Err(Error::new("executable file not found in $PATH").hint(hint))
 }
 
 fn executable(path: &Path) -> Result<()> {

@@ -27,7 +27,7 @@ pub struct Container {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
-    /// The version of the runtime-spec that the bundle asks for.
+    /// The version of the runtime-spec that the state complies with.
     pub oci_version: String,
     /// The container's id.
     pub id: String,

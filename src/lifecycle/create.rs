@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::cgroup::{self as container_cgroup, Maker};
-use super::{Global, notify_socket, pid_file, rdt, socket_activation, sockets};
-use crate::error::{Error, Result};
+use super::{Global, NOT_STARTED, notify_socket, pid_file, rdt, socket_activation, sockets};
+use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup;
 use crate::kernel::keyring::Session;
@@ -103,10 +103,7 @@ pub(super) fn make<'a>(
     let sockets = socket_activation::passed();
     sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
-    let notify = notify_socket::asked();
-    if notify.is_some() {
-        notify_socket::plan(&mut plan, &store.directory(&options.id)?);
-    }
+    notify_socket::plan_where_asked(&mut plan, &store.directory(&options.id)?);
     let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
@@ -114,9 +111,7 @@ pub(super) fn make<'a>(
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = store.reserve(&record)?;
-    if notify.is_some() {
-        notify_socket::make_directory(reservation.directory())?;
-    }
+    notify_socket::make_directory_where_asked(reservation.directory())?;
     let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
@@ -138,28 +133,32 @@ pub(super) fn make<'a>(
             hook_outputs: &hook_outputs,
             interrupts,
         },
-    )?;
+    )
+    .context(NOT_STARTED)?;
     if let Some(rdt) = &rdt {
         rdt.add(init.pid())?;
     }
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
-    init.send_filter(program)?;
+    init.send_filter(program).context(NOT_STARTED)?;
     timeline::done("compile the filter");
     remember(&mut record, &init)?;
     reservation.update(&record)?;
     timeline::done("record the process");
     container_cgroup::settle(&home, &plan)?;
     timeline::done("limits and device filter");
-    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())?;
+    record.stage = Stage::Created;
+    reservation.prepare(&record)?;
+    timeline::done("write the last word");
+    init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())
+        .context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     container_cgroup::delegate(&home, &plan, init.pid())?;
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
-    record.stage = Stage::Created;
     init.commit()?;
-    reservation.commit(&record)?;
+    reservation.commit()?;
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);
@@ -226,11 +225,8 @@ pub(super) fn provisional_record(
     let linux = spec.linux.unwrap_or_default();
     let mut record = Record {
         id: plan.id.clone(),
-        oci_version: if spec.oci_version.is_empty() {
-            OCI_VERSION.to_owned()
-        } else {
-            spec.oci_version
-        },
+        // That of the state, not of the bundle: runtime.md, "State".
+        oci_version: OCI_VERSION.to_owned(),
         stage: Stage::Provisional,
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,

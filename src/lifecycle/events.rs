@@ -53,9 +53,6 @@ pub fn follow(
     interval: Duration,
     tell: &mut dyn FnMut(&Event) -> Result<()>,
 ) -> Result<()> {
-    if interval.is_zero() {
-        return Err(Error::refused("duration interval must be greater than 0"));
-    }
     let container = load_running(global, id)?;
     let cgroup = cgroup::open(&container)?;
     let watch = Watch::open(&cgroup)?;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, cgroup, foreground, pid_file, rdt, sockets};
+use super::{Attachment, Global, NOT_STARTED, cgroup, foreground, pid_file, rdt, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::Directory;
@@ -100,6 +100,9 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     let container = Container::load(global, &options.id)?;
     refuse_unless_running(&container, options.paused)?;
     timeline::done("load the record");
+    if options.process.is_none() && options.args.is_empty() {
+        return Err(Error::refused("exec args cannot be empty"));
+    }
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
     payload::take_charge_of_descriptors(options.preserve_fds)?;
@@ -116,12 +119,14 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         interrupts: &signals,
     };
     timeline::done("plan, open the cgroup");
-    let mut process = give_birth(&container, &join, &cradle, options.cgroup.as_deref())?;
+    let filter = filter::read(&container.directory)?;
+    let mut process =
+        give_birth(&container, &join, &cradle, options.cgroup.as_deref()).context(NOT_STARTED)?;
     timeline::done("clone");
     rdt::add(&container.record, process.pid())?;
-    process.send_filter(filter::read(&container.directory)?)?;
-    timeline::done("read the filter");
-    process.attend(&join.care(&process), cgroup.as_ref())?;
+    process.send_filter(filter).context(NOT_STARTED)?;
+    timeline::done("send the filter");
+    process.attend(&join.care(&process), cgroup.as_ref()).context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;

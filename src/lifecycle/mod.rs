@@ -28,6 +28,9 @@ pub mod update;
 
 use std::path::PathBuf;
 
+/// What callers look for where a process could not be made, in runc's words.
+const NOT_STARTED: &str = "unable to start container process";
+
 /// What every verb is told by the global flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Global {

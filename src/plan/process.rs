@@ -157,6 +157,9 @@ fn terminal(process: &spec::Process) -> Result<Option<Terminal>> {
     Ok(Some(Terminal { size }))
 }
 
+/// -1 as the kernel reads it: "leave this id as it is" (setresuid(2)).
+const UNCHANGED: u32 = u32::MAX;
+
 fn user(user: &config::User) -> Result<User> {
     let umask = user.umask.unwrap_or(DEFAULT_UMASK);
     if umask > 0o777 {
@@ -165,6 +168,12 @@ fn user(user: &config::User) -> Result<User> {
         )));
     }
     let additional_gids = user.additional_gids.clone();
+    for (field, id) in [("uid", user.uid), ("gid", user.gid)] {
+        if id == UNCHANGED {
+            // setresuid(2) would leave the process root.
+            return Err(Error::refused(format!("process.user.{field}: {id} names nobody")));
+        }
+    }
     Ok(User { uid: user.uid, gid: user.gid, additional_gids, umask })
 }
 
@@ -202,7 +211,7 @@ fn capabilities(sets: &config::Capabilities) -> Sets {
         unknown.extend(not_known);
         set
     };
-    let sets = Sets {
+    let mut sets = Sets {
         bounding: set(&sets.bounding),
         effective: set(&sets.effective),
         permitted: set(&sets.permitted),
@@ -217,6 +226,14 @@ fn capabilities(sets: &config::Capabilities) -> Sets {
             unknown.join(", ")
         ));
     }
+    let raisable = CapSet(sets.ambient.0 & sets.permitted.0 & sets.inheritable.0);
+    for name in CapSet(sets.ambient.0 & !raisable.0).names() {
+        // Told here: where init would find out nobody hears it any more (capabilities(7), "Ambient").
+        warning::warn(format!(
+            "process.capabilities.ambient: can't raise ambient capability {name}: it must be permitted and inheritable"
+        ));
+    }
+    sets.ambient = raisable;
     sets
 }
 

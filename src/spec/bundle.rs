@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use serde::de::DeserializeOwned;
 
 use super::Spec;
@@ -24,7 +25,14 @@ impl Bundle {
         let path =
             fs::canonicalize(path).call(|| format!("realpath({path:?})")).context("bundle")?;
         let spec = read(&path.join("config.json")).map_err(|error| {
-            error.hint("a bundle is a directory with a config.json; name it with --bundle")
+            let error =
+                error.hint("a bundle is a directory with a config.json; name it with --bundle");
+            match error.errno() {
+                Some(Errno::ENOENT) => {
+                    error.context("JSON specification file config.json not found")
+                }
+                _ => error,
+            }
         })?;
         Ok(Bundle { path, spec })
     }
@@ -38,6 +46,10 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Parses one JSON document; an error names the field's path, line and column.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    if text.trim_ascii_start().starts_with(b"[") {
+        // serde would take its elements for the fields, in their order.
+        return Err(Error::refused("not a valid JSON document: a list where an object is wanted"));
+    }
     // The path of the field costs time to track: only a document that failed is read a second time.
     read_whole(text).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(text);

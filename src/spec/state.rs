@@ -47,7 +47,7 @@ impl std::fmt::Display for Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
-    /// [`OCI_VERSION`], or what the bundle asked for.
+    /// [`OCI_VERSION`]: what the state complies with.
     pub oci_version: String,
     /// The container's id.
     pub id: String,

@@ -132,6 +132,8 @@ fn of_the_process() {
         (process(json!({"env": ["A=1", "=1"]})), "process.env[1]: \"=1\": the name must"),
         (process(json!({"env": ["A=\0"]})), "process.env[0]: \"A=\\0\" contains a null byte"),
         (process(json!({"user": {"umask": 512}})), "process.user.umask: 512"),
+        (process(json!({"user": {"uid": 4294967295u32}})), "process.user.uid: 4294967295"),
+        (process(json!({"user": {"gid": 4294967295u32}})), "process.user.gid: 4294967295"),
         (process(json!({"oomScoreAdj": -1001})), "process.oomScoreAdj: -1001"),
         (
             process(json!({"terminal": true, "consoleSize": {"height": 1, "width": 65536}})),

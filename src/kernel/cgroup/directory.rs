@@ -111,7 +111,13 @@ impl Directory {
     /// lists in /sys/kernel/cgroup/delegate, so that the container can make cgroups below but not change its own limits.
     pub fn delegate(&self, uid: Uid) -> Result<()> {
         let list = "/sys/kernel/cgroup/delegate";
-        let names = std::fs::read_to_string(list).call(|| format!("read({list:?})"))?;
+        let names = match std::fs::read_to_string(list) {
+            // Where /sys is not what it should be: config-linux.md, "Cgroup ownership", has these for it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "cgroup.procs\ncgroup.subtree_control\ncgroup.threads".to_owned()
+            }
+            names => names.call(|| format!("read({list:?})"))?,
+        };
         self.change_owner(".", uid)?;
         for name in names.lines() {
             match self.change_owner(name, uid) {

@@ -307,16 +307,15 @@ pub fn of_field(mount: &Mount, error: Error) -> Error {
     }
 }
 
+/// In runc's words: they are what people look for.
 fn describe(mount: &Mount) -> String {
-    let destination = mount.destination.display();
-    match &mount.what {
-        What::Filesystem(filesystem) => {
-            format!("mount {} on {destination}", filesystem.kind.to_string_lossy())
-        }
-        What::Bind(bind) => format!("bind {} on {destination}", bind.source.display()),
-        What::Cgroup { .. } => format!("mount cgroup2 on {destination}"),
-        What::Remount { .. } => format!("remount {destination}"),
-    }
+    let source = match &mount.what {
+        What::Filesystem(filesystem) => filesystem.source.to_string_lossy(),
+        What::Bind(bind) => bind.source.to_string_lossy(),
+        What::Cgroup { .. } => "cgroup".into(),
+        What::Remount { .. } => return format!("remount {}", mount.destination.display()),
+    };
+    format!("error mounting {source:?} to rootfs at {:?}", mount.destination)
 }
 
 /// A detached copy of what is mounted at `path` on the host.

@@ -131,11 +131,27 @@ pub(super) fn existing(tree: &Tree, destination: &Path) -> Result<OwnedFd> {
 fn put(tree: &mut Tree, target: &OwnedFd, mount: OwnedFd, destination: &Path) -> Result<OwnedFd> {
     let covers_root = statx::same_file(target, tree.root()).call(|| "fstat")?;
     mount_api::attach(mount.as_fd(), target.as_fd())
-        .call(|| format!("move_mount({destination:?})"))?;
+        .map_err(|errno| if differ_in_kind(&mount, target) { Errno::ENOTDIR } else { errno })
+        .call(|| format!("move_mount({destination:?})"))
+        .map_err(|error| match error.errno() {
+            Some(Errno::ENOTDIR) => {
+                error.hint("a directory can't be mounted on a file, nor a file on a directory")
+            }
+            _ => error,
+        })?;
     if covers_root {
         tree.replace_root(mount.try_clone().call(|| "dup")?);
     }
     Ok(mount)
+}
+
+/// Whether one is a directory and the other is not, for which move_mount(2) has EINVAL where mount(2) has ENOTDIR:
+/// callers explain the latter to people.
+fn differ_in_kind(mount: &OwnedFd, target: &OwnedFd) -> bool {
+    let is_directory = |fd: &OwnedFd| {
+        nix::sys::stat::fstat(fd).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    };
+    is_directory(mount).is_ok_and(|one| is_directory(target).is_ok_and(|other| one != other))
 }
 
 fn refuse_to_cover_proc(
@@ -152,8 +168,7 @@ fn refuse_to_cover_proc(
         return Ok(());
     }
     Err(Error::refused(format!(
-        "{} lies inside /proc, which must stay what it is",
-        destination.display()
+        "{destination:?} cannot be mounted because it is inside /proc, which must stay what it is"
     )))
 }
 

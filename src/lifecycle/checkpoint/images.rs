@@ -29,7 +29,7 @@ pub(in crate::lifecycle) struct Images {
 impl Images {
     /// Makes the directories where they are missing, and opens them.
     pub fn make(options: &Common) -> Result<Images> {
-        let open = |path: &Path| match DirBuilder::new().mode(0o700).create(path) {
+        let open = |path: &Path| match DirBuilder::new().recursive(true).mode(0o700).create(path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 Err(error).call(|| format!("mkdir({path:?})"))
             }
