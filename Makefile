@@ -35,8 +35,11 @@ conformance: packages-of-test build ## runtime-spec 1.3.0, statement by statemen
 conformance-page: packages-of-test build ## docs/conformance.md, made anew (a quarter of an hour)
 	@RUNTIME=$(RELEASE)/etui runtime-spec/page
 
-bench: ## etui beside crun, runc and the floor, as root: make bench ARGS="--runs 30 --write"
-	cargo bench --locked --bench runtimes -- $(ARGS)
+# The peers are those of the lab's tree where that can be built: newer than Debian stable's.
+BENCH = --rounds 3 --scale --write $$(tree=$$(integration/lab/tree) && echo --tree $$tree)
+
+bench: packages-of-test ## etui beside crun, runc and the floor, as root, into docs/performance.md; make bench ARGS="--runs 10" only prints
+	cargo bench --locked --bench runtimes -- $(if $(ARGS),$(ARGS),$(BENCH))
 
 lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)

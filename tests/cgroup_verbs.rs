@@ -40,7 +40,8 @@ impl Container {
         record.set_cgroup_path(cgroup.clone());
         record.set_init(Process::of(init.id().cast_signed()).unwrap().unwrap());
         let reservation = Store::new(root.path()).reserve(&record).unwrap();
-        reservation.commit(&record).unwrap();
+        reservation.prepare(&record).unwrap();
+        reservation.commit().unwrap();
         let global = Global {
             root: root.path().to_owned(),
             cgroup_manager: CgroupManager::Cgroupfs,

@@ -50,7 +50,9 @@ fn remember(root: &Path, id: &str, process: Process) {
     record.config.rootfs = "/srv/web/rootfs".into();
     record.config.annotations.insert("a=b".into(), "c".into());
     record.set_init(process);
-    Store::new(root).reserve(&record).expect("free").commit(&record).expect("disk");
+    let reservation = Store::new(root).reserve(&record).expect("free");
+    reservation.prepare(&record).expect("disk");
+    reservation.commit().expect("disk");
 }
 
 #[test]

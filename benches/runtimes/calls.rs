@@ -1,6 +1,6 @@
 //! What a system call costs under the filter that each runtime makes of Docker's profile.
 
-use std::path::Path;
+use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -17,7 +17,7 @@ pub type Row = (String, Vec<Option<f64>>);
 /// Every kind.
 pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     let program = rig.root.join("bin/calls");
-    build(&program)?;
+    fs::copy(rig.scratch.join("calls"), &program)?;
     let bare = read(Command::new(&program).arg(CALLS))?;
     let filtered: Vec<_> =
         rig.runtimes.iter().map(|runtime| in_container(rig, runtime).ok()).collect();
@@ -26,13 +26,6 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
         (kind, std::iter::once(Some(nanoseconds)).chain(filtered.iter().map(of)).collect())
     };
     Ok(bare.into_iter().enumerate().map(row).collect())
-}
-
-fn build(program: &Path) -> Result<()> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/calls/calls.c");
-    let built =
-        Command::new("cc").args(["-O2", "-static", "-o"]).arg(program).arg(source).status()?;
-    if built.success() { Ok(()) } else { Err("the program of calls does not build".into()) }
 }
 
 fn in_container(rig: &Rig, runtime: &Runtime) -> Result<Vec<(String, f64)>> {

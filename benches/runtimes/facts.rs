@@ -17,7 +17,7 @@ pub struct Facts {
     pub version: String,
     /// The size of its file, in bytes.
     pub size: u64,
-    /// Of `run`, `exec` and `state`, in this order; none where it fails.
+    /// Of each verb; none where it fails.
     pub verbs: Vec<(&'static str, Option<Usage>, Option<Calls>)>,
 }
 
@@ -52,6 +52,16 @@ fn of(rig: &Rig, runtime: &Runtime) -> Result<Facts> {
         verbs.push((name, usage, measure::system_calls(&runtime.path, &words, &rig.scratch)?));
     }
     let _ = rig.verb(runtime, &["delete", "--force", "@held"]);
+    let docker = rig.docker(runtime, "bench")?;
+    // Their system calls are not counted: strace(1) would stay with the container's process.
+    for (name, words) in [
+        ("create", &["create", "--bundle", &docker, "@bench"][..]),
+        ("start", &["start", "@bench"]),
+        ("delete", &["delete", "--force", "@bench"]),
+    ] {
+        let words = rig.words(runtime, words);
+        verbs.push((name, measure::usage(&runtime.path, &words).ok(), None));
+    }
     Ok(Facts { version: version(runtime)?, size: fs::metadata(&runtime.path)?.len(), verbs })
 }
 

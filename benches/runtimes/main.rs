@@ -64,7 +64,8 @@ fn main() -> Result<()> {
     }
     let options = read_options(words)?;
     let scratch = view::furnish()?;
-    let floor = build_floor(&scratch)?;
+    let floor = build(&scratch, "floor")?;
+    build(&scratch, "calls")?;
     options.tree.as_deref().map_or(Ok(()), view::use_libraries_of)?;
     let runtimes = find_runtimes(&options)?;
     let rig = works::Rig::new(&scratch, floor, runtimes)?;
@@ -111,14 +112,15 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
     Ok(options)
 }
 
-fn build_floor(scratch: &Path) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor/floor.c");
-    let program = scratch.join("floor");
+/// Builds a program of ours in C.
+fn build(scratch: &Path, name: &str) -> Result<PathBuf> {
+    let source = format!("{}/benches/{name}/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let program = scratch.join(name);
     let built =
         Command::new("cc").args(["-O2", "-static", "-o"]).arg(&program).arg(source).status()?;
     match built.success() {
         true => Ok(program),
-        false => Err("the floor program does not build: is there a C compiler".into()),
+        false => Err(format!("the program {name} does not build: is there a C compiler").into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::json;
 
 use crate::figures::Figure;
@@ -10,6 +11,8 @@ use crate::works::Rig;
 use crate::{Result, Runtime, bundles};
 
 const RUNS: usize = 11;
+/// More containers than these are held by etui and crun only: each of runc's keeps a Go program in memory.
+const HELD_BY_ALL: usize = 100;
 
 /// One row: what surrounds it, and what each runtime takes.
 pub type Row = (String, Vec<Option<Figure>>);
@@ -32,6 +35,7 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     let notes = (0..1000).map(|number| (format!("note.{number}"), json!("x".repeat(1000))));
     config["annotations"] = notes.collect();
     rows.push(("run of a configuration of 1 MB".into(), with(rig, &config)?));
+    rows.push(("run on a host with 1000 more mounts".into(), among_mounts(rig, 1000)?));
     Ok(rows)
 }
 
@@ -66,7 +70,24 @@ fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
         }
         times.map(Figure::of)
     };
-    rig.runtimes.iter().map(|runtime| one(runtime).ok()).collect()
+    let measured = if held > HELD_BY_ALL { 2 } else { rig.runtimes.len() };
+    let one = |(at, runtime)| (at < measured).then(|| one(runtime).ok()).flatten();
+    rig.runtimes.iter().enumerate().map(one).collect()
+}
+
+fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
+    let places: Vec<_> =
+        (0..count).map(|number| rig.scratch.join(format!("mounts/{number}"))).collect();
+    for place in &places {
+        fs::create_dir_all(place)?;
+        mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+    }
+    let bundle = rig.default.display().to_string();
+    let figures = each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]));
+    for place in &places {
+        umount2(place, MntFlags::MNT_DETACH)?;
+    }
+    Ok(figures)
 }
 
 fn at_once(rig: &Rig, runtime: &Runtime, count: usize) -> Result<Duration> {

@@ -56,7 +56,12 @@ class Pod:
         return self
 
     def __exit__(self, *_):
-        client.StopPodSandbox(pod_sandbox_id=self.id)
+        try:
+            client.StopPodSandbox(pod_sandbox_id=self.id)
+        except Exception as error:
+            # The shim may end between two of its containers; a kubelet asks again.
+            print(f"# StopPodSandbox: {error.details()}", flush=True)
+            client.StopPodSandbox(pod_sandbox_id=self.id)
         client.RemovePodSandbox(pod_sandbox_id=self.id)
 
     def status(self):

@@ -17,9 +17,8 @@ storage() {
 
 docker_config() {
     mkdir -p /etc/docker
-    jq -n --arg etui "$ETUI" --arg default "$1" '{
-        iptables: false, ip6tables: false, "live-restore": true,
-        runtimes: {etui: {path: $etui}}, "default-runtime": $default
+    jq -n --arg default "$1" '{
+        iptables: false, ip6tables: false, "live-restore": true, "default-runtime": $default
     }' >/etc/docker/daemon.json
 }
 
@@ -31,7 +30,7 @@ default_runtime() {
 }
 
 start_dockerd() {
-    (enter_cgroup engine && DOCKER_BUILDKIT_RUNC_COMMAND=$ETUI exec setsid dockerd >>"/job/dockerd.log" 2>&1) &
+    (enter_cgroup engine && DOCKER_BUILDKIT_RUNC_COMMAND=$ETUI exec setsid dockerd --add-runtime "etui=$ETUI" >>"/job/dockerd.log" 2>&1) &
     eventually 30 docker version >/dev/null 2>&1
 }
 

@@ -2,5 +2,5 @@
 # lab: systemd
 # seconds: 400
 
-export ONLY=${ONLY:-'^(run, |exec|pause|limits|a scope|pods|build|nothing)'}
+export ONLY=${ONLY:-'^(run, |exec|pause|limits|a scope|pods|build|bud|from|nothing)'}
 . /job/engines/podman_root.sh

@@ -1,10 +1,12 @@
 //! Labels of the Linux security modules AppArmor and SELinux.
 
 use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
@@ -73,15 +75,30 @@ pub fn set_selinux_for_keys(procfs: &Procfs, label: Option<&str>) -> Result<()> 
     procfs.write("thread-self/attr/keycreate", label).context("set the SELinux label for keyrings")
 }
 
-/// Gives a file an SELinux context (setfilecon(3)). It may be open for its path alone.
-pub fn label_file(file: BorrowedFd<'_>, label: &CStr) -> Result<()> {
-    xattr::set(file, c"security.selinux", label.to_bytes_with_nul())
-        .call(|| format!("setxattr(security.selinux, {label:?})"))
+/// Gives a directory an SELinux context (setfilecon(3)). It may be open for its path alone.
+pub fn label_directory(directory: BorrowedFd<'_>, label: &CStr) -> Result<()> {
+    label_with(directory, c"security.selinux", label.to_bytes_with_nul())
+}
+
+fn label_with(directory: BorrowedFd<'_>, attribute: &CStr, label: &[u8]) -> Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = openat(directory, ".", flags, Mode::empty()).call(|| "openat(\".\")")?;
+    xattr::set(opened.as_fd(), attribute, label).call(|| format!("fsetxattr({attribute:?})"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_open_for_its_path_gets_its_label() {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let fd = nix::fcntl::open(directory.path(), flags, Mode::empty()).unwrap();
+        label_with(fd.as_fd(), c"user.etui", b"label").unwrap();
+        let readonly = label_with(fd.as_fd(), c"nonsense", b"label").unwrap_err().to_string();
+        assert!(readonly.starts_with("fsetxattr(\"nonsense\")"), "{readonly}");
+    }
 
     #[test]
     fn nothing_asked_is_supported_everywhere() {

@@ -160,7 +160,16 @@ pub fn create(flags: CloneFlags) -> Result<()> {
     if flags.is_empty() {
         return Ok(());
     }
-    unshare(flags).call(|| format!("unshare({flags:?})"))
+    unshare(flags).call(|| format!("unshare({flags:?})")).map_err(explain)
+}
+
+/// Says what it takes where the kernel does not make a namespace.
+pub fn explain(error: Error) -> Error {
+    match error.errno() {
+        Some(nix::errno::Errno::ENOSPC) => error.hint("a limit of /proc/sys/user/max_*_namespaces is reached"),
+        Some(nix::errno::Errno::EPERM) => error.hint("without privileges a container needs a user namespace of its own, and the host must allow them"),
+        _ => error,
+    }
 }
 
 /// Makes a new time namespace and moves into it: its clocks take offsets only while nobody is in it.

@@ -62,10 +62,10 @@ pub(super) fn clone(
         None => clone_into(flags, cgroup),
     };
     born.map_err(|error| match error.errno() {
-        Some(Errno::ENOSPC) => error.hint("a limit of /proc/sys/user/max_*_namespaces is reached"),
-        Some(Errno::EPERM) => error.hint("without privileges a container needs a user namespace of its own, and the host must allow them"),
-        Some(Errno::EAGAIN) => error.hint("a limit on the number of processes is reached (pids.max, RLIMIT_NPROC)"),
-        _ => error,
+        Some(Errno::EAGAIN) => {
+            error.hint("a limit on the number of processes is reached (pids.max, RLIMIT_NPROC)")
+        }
+        _ => namespaces::explain(error),
     })
 }
 

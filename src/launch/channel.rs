@@ -1,5 +1,6 @@
 //! A seqpacket socket that carries messages and descriptors. Knows nothing of their meaning.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -15,6 +16,8 @@ pub(super) const LONGEST: usize = 4096 * 8 + 64;
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
+    /// Room for the longest message, from the first one on: so large a block is the kernel's to give each time.
+    room: RefCell<Vec<u8>>,
 }
 
 /// What came.
@@ -31,7 +34,8 @@ impl Channel {
     pub fn pair() -> Result<(Channel, Channel)> {
         let (one, other) =
             socket::pair(SockType::SeqPacket).call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)")?;
-        Ok((Channel { socket: one }, Channel { socket: other }))
+        let end = |socket| Channel { socket, room: RefCell::default() };
+        Ok((end(one), end(other)))
     }
 
     /// Sends one message.
@@ -50,15 +54,18 @@ impl Channel {
 
     /// Waits for one message, with the descriptors it carries; none when the other end is gone.
     pub fn receive(&self) -> Result<Option<Packet>> {
-        let mut bytes = vec![0; LONGEST];
+        let mut bytes = self.room.borrow_mut();
+        if bytes.is_empty() {
+            *bytes = vec![0; LONGEST];
+        }
         let mut received = socket::receive(self.socket.as_fd(), &mut bytes);
         if matches!(received, Err(Errno::ECONNRESET)) {
             // The other end is gone without having read all we said; what it said itself is still there to be read.
             received = socket::receive(self.socket.as_fd(), &mut bytes);
         }
         let received = received.call(|| "recvmsg(launch channel)")?;
-        bytes.truncate(received.bytes);
-        let packet = Packet { bytes, descriptors: received.descriptors };
+        let message = bytes[..received.bytes].to_vec();
+        let packet = Packet { bytes: message, descriptors: received.descriptors };
         Ok((!packet.bytes.is_empty()).then_some(packet))
     }
 

@@ -143,7 +143,10 @@ fn plan_of(container: &Container) -> Result<Plan> {
         bundle: &bundle.path,
         switch: RootSwitch::default(),
         keyring: Session::default(),
-        cgroups: CgroupMaker::Ourselves,
+        cgroups: match record.cgroup_path() {
+            Some(_) => CgroupMaker::Ourselves,
+            None => CgroupMaker::Nobody,
+        },
     };
     let mut plan = Plan::new(&request, &bundle.spec, &Host::probe()?)?;
     if notify_socket::is_planned(&container.directory) {

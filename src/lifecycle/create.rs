@@ -103,10 +103,7 @@ pub(super) fn make<'a>(
     let sockets = socket_activation::passed();
     sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
-    let notify = notify_socket::asked();
-    if notify.is_some() {
-        notify_socket::plan(&mut plan, &store.directory(&options.id)?);
-    }
+    notify_socket::plan_where_asked(&mut plan, &store.directory(&options.id)?);
     let passed_on = sockets.beside(options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
@@ -114,9 +111,7 @@ pub(super) fn make<'a>(
 
     let mut record = provisional_record(&plan, bundle, &host, options);
     let reservation = store.reserve(&record)?;
-    if notify.is_some() {
-        notify_socket::make_directory(reservation.directory())?;
-    }
+    notify_socket::make_directory_where_asked(reservation.directory())?;
     let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
@@ -150,6 +145,9 @@ pub(super) fn make<'a>(
     timeline::done("record the process");
     container_cgroup::settle(&home, &plan)?;
     timeline::done("limits and device filter");
+    record.stage = Stage::Created;
+    reservation.prepare(&record)?;
+    timeline::done("write the last word");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())
         .context(NOT_STARTED)?;
     timeline::done("wait for Ready");
@@ -157,9 +155,8 @@ pub(super) fn make<'a>(
 
     sockets::send_pidfd(options.pidfd_socket.as_deref(), init.pidfd())?;
     let pid_file = pid_file::write(options.pid_file.as_deref(), init.pid())?;
-    record.stage = Stage::Created;
     init.commit()?;
-    reservation.commit(&record)?;
+    reservation.commit()?;
     pid_file.keep();
     let cgroup = home.commit();
     rdt.map(NewGroups::commit);

@@ -119,12 +119,13 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         interrupts: &signals,
     };
     timeline::done("plan, open the cgroup");
+    let filter = filter::read(&container.directory)?;
     let mut process =
         give_birth(&container, &join, &cradle, options.cgroup.as_deref()).context(NOT_STARTED)?;
     timeline::done("clone");
     rdt::add(&container.record, process.pid())?;
-    process.send_filter(filter::read(&container.directory)?).context(NOT_STARTED)?;
-    timeline::done("read the filter");
+    process.send_filter(filter).context(NOT_STARTED)?;
+    timeline::done("send the filter");
     process.attend(&join.care(&process), cgroup.as_ref()).context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
@@ -228,7 +229,6 @@ fn from_flags(mut process: Process, options: &Options) -> Process {
     process.args.clone_from(&options.args);
     process.env.extend(options.env.iter().cloned());
     process.terminal = options.terminal == Terminal::Yes;
-    process.console_size = None;
     if let Some(cwd) = &options.cwd {
         process.cwd.clone_from(cwd);
     }

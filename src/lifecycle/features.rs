@@ -99,7 +99,17 @@ pub fn features() -> Features {
         mount_options: mount_options(),
         linux: linux(),
         annotations: BTreeMap::from([("org.opencontainers.runc.checkpoint.enabled", "true")]),
-        potentially_unsafe_config_annotations: &["org.criu.config", "org.systemd.property."],
+        potentially_unsafe_config_annotations: &[
+            "org.criu.config",
+            "org.systemd.property.",
+            "run.oci.delegate-cgroup",
+            "run.oci.hooks.stderr",
+            "run.oci.hooks.stdout",
+            "run.oci.keep_original_groups",
+            "run.oci.mount_context_type",
+            "run.oci.seccomp_bpf_data",
+            "run.oci.systemd.subgroup",
+        ],
     }
 }
 

@@ -39,8 +39,15 @@ const BARRIER_PATIENCE: u16 = 30_000;
 const LONGEST_MESSAGE: usize = 4096;
 
 /// The manager's socket, where one waits: an absolute path, or a name without a file behind `@`.
-pub(super) fn asked() -> Option<OsString> {
+fn asked() -> Option<OsString> {
     env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty())
+}
+
+/// Where a manager waits, adds to the container what tells its process where to speak.
+pub(super) fn plan_where_asked(plan: &mut Plan, state_directory: &Path) {
+    if asked().is_some() {
+        self::plan(plan, state_directory);
+    }
 }
 
 /// Adds to the container what tells its process where to speak: a mount and a variable.
@@ -74,8 +81,11 @@ pub(super) fn is_planned(state_directory: &Path) -> bool {
     state_directory.join(DIRECTORY).is_dir()
 }
 
-/// Makes the directory that the container sees; the socket comes when somebody listens.
-pub(super) fn make_directory(state_directory: &Path) -> Result<()> {
+/// Where a manager waits, makes the directory that the container sees; the socket comes when somebody listens.
+pub(super) fn make_directory_where_asked(state_directory: &Path) -> Result<()> {
+    if asked().is_none() {
+        return Ok(());
+    }
     let path = state_directory.join(DIRECTORY);
     DirBuilder::new().mode(0o755).create(&path).call(|| format!("mkdir({path:?})"))
 }

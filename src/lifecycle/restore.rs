@@ -99,16 +99,12 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     let request = create::request(&options.create, &bundle, &maker);
     let mut plan = Plan::new(&request, &bundle.spec, &host)?;
     let store = Store::new(&global.root);
-    if notify_socket::asked().is_some() {
-        notify_socket::plan(&mut plan, &store.directory(&options.create.id)?);
-    }
+    notify_socket::plan_where_asked(&mut plan, &store.directory(&options.create.id)?);
     refuse(options, &plan)?;
 
     let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
     let reservation = store.reserve(&record)?;
-    if notify_socket::asked().is_some() {
-        notify_socket::make_directory(reservation.directory())?;
-    }
+    notify_socket::make_directory_where_asked(reservation.directory())?;
     // For `exec`: the processes themselves have theirs from criu.
     filter::write(reservation.directory(), &parent::compile_filter(&plan)?)?;
     prepare_root(&plan)?;
@@ -140,7 +136,8 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     };
     record.set_init(process);
     record.stage = Stage::Created;
-    reservation.commit(&record)?;
+    reservation.prepare(&record)?;
+    reservation.commit()?;
     let _kept = home.commit();
     rdt.map(NewGroups::commit);
     Ok(restored)
@@ -257,6 +254,11 @@ fn restore_options<'f>(
         .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes())
         .number(6, true)
         .number(26, true);
+    if let Some(cgroup) = &plan.cgroup {
+        // Of the hierarchy without controllers' names, version 2's: else it would be the one of the images.
+        let path = cgroup.directory(Path::new("/"));
+        opts = opts.message(25, &pair(b"", path.as_os_str().as_encoded_bytes()));
+    }
     for (source, destination) in binds(plan) {
         let (source, destination) = (source.as_os_str(), destination.as_os_str());
         opts = opts.message(23, &pair(destination.as_encoded_bytes(), source.as_encoded_bytes()));

@@ -17,6 +17,8 @@ use crate::error::{Call, Context, Error, Kind, Result};
 const STATE_FILE: &str = "state.json";
 /// Where the next record is written before it takes the place of the last one.
 const NEXT_STATE_FILE: &str = ".state.json.next";
+/// Where the last word on a container being made lies, until it is said.
+const LAST_WORD_FILE: &str = ".state.json.created";
 
 /// The records of all containers under one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,9 +148,14 @@ impl Reservation {
         write(&self.directory, record)
     }
 
-    /// Writes the last word on the record, and keeps the directory.
-    pub fn commit(mut self, record: &Record) -> Result<()> {
-        self.update(record)?;
+    /// Writes the last word on the record down beforehand, while there is time to.
+    pub fn prepare(&self, last_word: &Record) -> Result<()> {
+        write_down(&self.directory.join(LAST_WORD_FILE), last_word)
+    }
+
+    /// Says the last word, and keeps the directory.
+    pub fn commit(mut self) -> Result<()> {
+        replace_state(&self.directory, &self.directory.join(LAST_WORD_FILE))?;
         self.fate = Fate::Kept;
         Ok(())
     }
@@ -196,16 +203,24 @@ fn no_such_container() -> Error {
 }
 
 fn write(directory: &Path, record: &Record) -> Result<()> {
+    let next = directory.join(NEXT_STATE_FILE);
+    write_down(&next, record)?;
+    replace_state(directory, &next)
+}
+
+fn write_down(path: &Path, record: &Record) -> Result<()> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
-    let next = directory.join(NEXT_STATE_FILE);
-    create_new(&next)
-        .and_then(|mut file| file.write_all(&text))
-        .call(|| format!("write({next:?})"))
-        .context("remember the container")?;
     // No fsync: the directory is on a tmpfs, and what a power failure erases there is gone from the machine as well.
+    create_new(path)
+        .and_then(|mut file| file.write_all(&text))
+        .call(|| format!("write({path:?})"))
+        .context("remember the container")
+}
+
+fn replace_state(directory: &Path, next: &Path) -> Result<()> {
     let path = directory.join(STATE_FILE);
-    fs::rename(&next, &path)
+    fs::rename(next, &path)
         .call(|| format!("rename({next:?}, {path:?})"))
         .context("remember the container")
 }
@@ -279,7 +294,7 @@ mod tests {
     #[test]
     fn an_id_is_taken_once() {
         let (_directory, store) = store();
-        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        made(&store);
         let error = store.reserve(&record("web")).expect_err("taken");
         assert_eq!(error.kind(), Kind::ContainerExists);
         assert!(error.to_string().starts_with("container with given ID already exists"));
@@ -292,7 +307,7 @@ mod tests {
     #[test]
     fn a_record_is_replaced_over_the_remains_of_a_killed_writer() {
         let (_directory, store) = store();
-        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        made(&store);
         let next = store.directory("web").expect("id").join(NEXT_STATE_FILE);
         fs::write(&next, "{\"half").expect("disk");
         let newer = Record { owner: 8, ..record("web") };
@@ -301,10 +316,17 @@ mod tests {
         assert!(!next.exists());
     }
 
+    /// A container `web`.
+    fn made(store: &Store) {
+        let reservation = store.reserve(&record("web")).expect("free");
+        reservation.prepare(&record("web")).expect("disk");
+        reservation.commit().expect("disk");
+    }
+
     #[test]
     fn a_damaged_record_says_so_and_can_be_removed() {
         let (_directory, store) = store();
-        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        made(&store);
         let path = store.directory("web").expect("id").join(STATE_FILE);
         fs::write(&path, "{\"id\":\"we").expect("disk");
         let error = store.load("web").expect_err("truncated");
@@ -318,7 +340,7 @@ mod tests {
     #[test]
     fn the_second_to_lock_waits_and_finds_the_container_gone() {
         let (_directory, store) = store();
-        store.reserve(&record("web")).expect("free").commit(&record("web")).expect("disk");
+        made(&store);
         let lock = store.lock("web").expect("free");
         let (sender, outcome) = mpsc::channel();
         let second = store.clone();

@@ -40,7 +40,7 @@ pub(super) fn attach(
         .call(|| format!("fsmount({:?})", filesystem.kind))
         .map_err(|error| explain(error, filesystem))?;
     if let Some(label) = &filesystem.root_label {
-        lsm::label_file(mount.as_fd(), label)?;
+        lsm::label_directory(mount.as_fd(), label)?;
     }
     match filesystem.kind.to_bytes() {
         b"proc" | b"sysfs" => place::ordinary_directory(tree, destination, mount),
