@@ -247,6 +247,24 @@ fn every_mode_of_cgroups_goes() {
     }
 }
 
+#[test]
+fn a_container_comes_back_under_another_name() {
+    let Some(mut counter) = Counter::new() else { return };
+    counter.checkpoint(&[]).ok();
+    let id = counter.container.id.clone();
+    let other = format!("{id}other");
+    counter.container.set("/linux/cgroupsPath", format!("/{other}"));
+    counter.container.write_config();
+    counter.container.id = other.clone();
+    assert!(counter.restore(&["--detach"]).wait().unwrap().success());
+    counter.wait_for_more();
+    let seen = fs::read_to_string(format!("/proc/{}/cgroup", counter.container.pid())).unwrap();
+    assert!(seen.contains(&format!("0::/{other}\n")), "{seen}");
+    counter.container.verb(&["delete", "--force", &other]).ok();
+    counter.container.assert_nothing_left();
+    counter.container.id = id;
+}
+
 /// criu wants no cgroup of the container's to be there, and as with runc it is there.
 #[test]
 fn the_strict_mode_of_cgroups_fails_and_leaves_nothing() {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use etui::host::{Host, UserNamespace};
 use etui::kernel::keyring::Session;
-use etui::kernel::rootfs::Switch;
+use etui::kernel::rootfs::{Beginning, Switch};
 use etui::plan::{CgroupMaker, Plan, Request};
 use etui::spec::Spec;
 use etui::spec::bundle;
@@ -128,4 +128,12 @@ fn every_field() {
 #[test]
 fn least() {
     is_as_written("least", &host());
+}
+
+/// Elsewhere the kernel would mount it no procfs, where Linux 7.0 lets it begin with its root alone.
+#[test]
+fn in_a_user_namespace_a_container_begins_with_the_hosts_tree() {
+    let beginning = |host| plan(&read("least"), &host, CgroupMaker::Ourselves).rootfs.beginning;
+    assert_eq!(beginning(host()), Beginning::RootAlone);
+    assert_eq!(beginning(nested_host()), Beginning::HostsTree);
 }

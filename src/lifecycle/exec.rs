@@ -229,7 +229,6 @@ fn from_flags(mut process: Process, options: &Options) -> Process {
     process.args.clone_from(&options.args);
     process.env.extend(options.env.iter().cloned());
     process.terminal = options.terminal == Terminal::Yes;
-    process.console_size = None;
     if let Some(cwd) = &options.cwd {
         process.cwd.clone_from(cwd);
     }

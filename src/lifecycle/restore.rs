@@ -254,6 +254,11 @@ fn restore_options<'f>(
         .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes())
         .number(6, true)
         .number(26, true);
+    if let Some(cgroup) = &plan.cgroup {
+        // Of the hierarchy without controllers' names, version 2's: else it would be the one of the images.
+        let path = cgroup.directory(Path::new("/"));
+        opts = opts.message(25, &pair(b"", path.as_os_str().as_encoded_bytes()));
+    }
     for (source, destination) in binds(plan) {
         let (source, destination) = (source.as_os_str(), destination.as_os_str());
         opts = opts.message(23, &pair(destination.as_encoded_bytes(), source.as_encoded_bytes()));

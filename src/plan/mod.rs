@@ -203,6 +203,7 @@ impl Plan {
                     namespaces: &namespaces,
                     mounts: &mounts.all,
                     hooks: &hooks,
+                    user_namespace: host.user_namespace,
                 },
             )?,
             mounts: mounts.all,

@@ -6,6 +6,7 @@ use nix::mount::MsFlags;
 
 use super::hooks::Hooks;
 use crate::error::{Error, Result};
+use crate::host::UserNamespace;
 use crate::kernel::mounts::{self, Mount, Propagation, Reach};
 use crate::kernel::namespaces::{Namespace, Namespaces};
 use crate::kernel::rootfs::{Access, Beginning, Rootfs, Switch};
@@ -28,6 +29,8 @@ pub struct Surroundings<'a> {
     pub mounts: &'a [Mount],
     /// The container's hooks.
     pub hooks: &'a Hooks,
+    /// Which user namespace we are in.
+    pub user_namespace: UserNamespace,
 }
 
 /// Plans the root file system.
@@ -58,7 +61,8 @@ pub fn plan(spec: &Spec, surroundings: &Surroundings<'_>) -> Result<Rootfs> {
 }
 
 /// The root's tree alone, unless somebody needs the host's beside it: a hook before the root is entered, or a mount. In a
-/// user namespace the mounts copied from the host's namespace would be locked (mount_namespaces(7)).
+/// user namespace the mounts copied from the host's namespace would be locked (mount_namespaces(7)); and where we are in one
+/// already, the kernel mounts a procfs only where one that is not masked is in sight.
 fn beginning(surroundings: &Surroundings<'_>, initial: Propagation) -> Beginning {
     let Surroundings { switch, namespaces, mounts, hooks, .. } = surroundings;
     let alone = *switch == Switch::Pivot
@@ -66,6 +70,7 @@ fn beginning(surroundings: &Surroundings<'_>, initial: Propagation) -> Beginning
         && initial.flag != MsFlags::MS_SHARED.bits()
         && namespaces.creates(Namespace::Mount)
         && !namespaces.separates(Namespace::User)
+        && surroundings.user_namespace == UserNamespace::Initial
         && !hooks.run_outside_before_pivot()
         && hooks.create_container.is_empty()
         && !mounts.iter().any(mounts::needs_hosts_tree);

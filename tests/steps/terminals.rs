@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::Container;
+use crate::support::{Container, Kind, only_on};
 use crate::support::terminal::{ConsoleSocket, read_until};
 
 fn on_a_terminal(script: &str) -> Container {
@@ -50,6 +50,24 @@ fn a_terminal_has_its_size_from_the_start() {
     let path = container.dir().join("socket");
     let socket = ConsoleSocket::bind(&path);
     container.run_with(&["--detach", "--console-socket", path.to_str().unwrap()]).ok();
+    let (mut master, _) = socket.receive();
+    let text = read_until(&mut master, "done");
+    assert!(text.contains("33 77"), "{text:?}");
+}
+
+/// As with the container's own process: whoever knows better sets it once the master is there.
+#[test]
+fn an_execs_terminal_has_the_containers_size() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "its exec has the size of nobody") {
+        return;
+    }
+    let container =
+        Container::sleeping().with("/process/consoleSize", json!({ "height": 33, "width": 77 }));
+    container.up();
+    let path = container.dir().join("socket");
+    let socket = ConsoleSocket::bind(&path);
+    let flags = ["--tty", "--detach", "--console-socket", path.to_str().unwrap()];
+    container.exec_sh(&flags, "stty size; echo done").ok();
     let (mut master, _) = socket.receive();
     let text = read_until(&mut master, "done");
     assert!(text.contains("33 77"), "{text:?}");
