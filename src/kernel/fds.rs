@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 
 use crate::error::{Call, Result};
-use crate::sys::close_range::{Action, check_open, close_range};
+use crate::sys::close_range::{Action, check_passed_on, close_range};
 
 /// The descriptor after standard input, output and error.
 pub const FIRST_AFTER_STDIO: RawFd = 3;
@@ -21,10 +21,11 @@ pub fn close_all_from(first: RawFd, except: &[RawFd]) -> Result<()> {
     act(first, except, Action::Close)
 }
 
-/// Checks that the `count` descriptors from `first` on, which the caller wants the container to have, are open.
+/// Checks that the `count` descriptors from `first` on, which the caller wants the container to have, are open, and none of
+/// them is ours.
 pub fn check_preserved(first: RawFd, count: u32) -> Result<()> {
     for (index, descriptor) in (0..count).zip(first..) {
-        check_open(descriptor)
+        check_passed_on(descriptor)
             .call(|| format!("unable to stat preserved-fd {index} (of {count})"))?;
     }
     Ok(())
@@ -55,6 +56,8 @@ fn gaps(mut first: RawFd, except: &[RawFd]) -> Vec<(RawFd, RawFd)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -73,5 +76,11 @@ mod tests {
         assert_eq!(error.to_string(), "unable to stat preserved-fd 0 (of 2): bad file number");
         assert!(check_preserved(0, 3).is_ok());
         assert!(check_preserved(100_000, 0).is_ok());
+    }
+
+    #[test]
+    fn our_own_descriptor_is_none_that_was_passed_on() {
+        let own = std::fs::File::open("/dev/null").unwrap();
+        assert!(check_preserved(own.as_raw_fd(), 1).is_err());
     }
 }

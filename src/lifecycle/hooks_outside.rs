@@ -48,7 +48,11 @@ pub(super) fn run_poststop(record: &Record) {
     let run = || {
         let planned = plan(record, hooks)?;
         let state = state(record, Status::Stopped)?;
-        let outputs = planned.outputs.open()?;
+        // The hooks take down what others have made: where their words go matters less.
+        let outputs = planned.outputs.open().unwrap_or_else(|error| {
+            warn(error.to_string());
+            hooks::Outputs::default()
+        });
         let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt: None };
         for (index, hook) in planned.poststop.iter().enumerate() {
             if let Err(error) = hooks::run_in(hook, &state, circumstances) {

@@ -1,4 +1,4 @@
-//! close_range(2), and whether a descriptor number is open.
+//! close_range(2), and whether a descriptor is one that our caller passed on.
 
 use std::os::fd::RawFd;
 
@@ -29,8 +29,13 @@ pub fn close_range(first: RawFd, last: RawFd, action: Action) -> nix::Result<()>
     Errno::result(answer).map(drop)
 }
 
-/// Fails with `EBADF` when no descriptor of that number is open.
-pub fn check_open(descriptor: RawFd) -> nix::Result<()> {
+/// Fails with `EBADF` when no descriptor of that number was passed on to this program: what came through execve(2) is not
+/// close-on-exec, and all that we open ourselves is.
+pub fn check_passed_on(descriptor: RawFd) -> nix::Result<()> {
     // SAFETY: F_GETFD only reads the descriptor's flags, whoever owns it, and answers EBADF if there is none.
-    Errno::result(unsafe { libc::fcntl(descriptor, libc::F_GETFD) }).map(drop)
+    let flags = Errno::result(unsafe { libc::fcntl(descriptor, libc::F_GETFD) })?;
+    match flags & libc::FD_CLOEXEC {
+        0 => Ok(()),
+        _ => Err(Errno::EBADF),
+    }
 }

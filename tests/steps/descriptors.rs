@@ -134,8 +134,17 @@ fn preserving_a_descriptor_that_is_not_open_fails() {
         return;
     }
     let container = Container::new();
-    container.run_with(&["--preserve-fds", "5"]).exits(1);
-    container.assert_nothing_left();
+    container.write_config();
+    for count in ["1", "5"] {
+        let own = container.command();
+        let mut shell = std::process::Command::new("sh");
+        // Without it etui's own first descriptor has the number.
+        shell.args(["-c", "exec \"$@\" 3>&-", "sh"]).arg(own.get_program()).args(own.get_args());
+        shell.args(["run", "--preserve-fds", count, "--bundle"]).arg(container.bundle());
+        shell.arg(&container.id);
+        container.complete(shell).exits(1).says("unable to stat preserved-fd 0");
+        container.assert_nothing_left();
+    }
 }
 
 #[test]

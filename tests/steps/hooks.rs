@@ -158,6 +158,25 @@ fn one_that_fails_at_the_end_is_only_a_warning() {
 }
 
 #[test]
+fn those_at_the_end_run_although_their_words_go_nowhere() {
+    if !only_on(&[Kind::Etui, Kind::Crun], "an annotation of crun's") {
+        return;
+    }
+    let mut container = Container::sleeping();
+    let ran = container.dir().join("ran");
+    container
+        .set("/hooks", json!({ "poststop": hook("poststop", &format!("> {}", ran.display())) }));
+    let directory = container.dir().join("logs");
+    fs::create_dir(&directory).unwrap();
+    container
+        .set("/annotations", json!({ "run.oci.hooks.stdout": directory.join("out").to_str() }));
+    container.up();
+    fs::remove_dir_all(&directory).unwrap();
+    container.verb(&["delete", "--force", &container.id]).ok();
+    assert!(ran.exists());
+}
+
+#[test]
 fn one_that_takes_too_long_is_killed() {
     let mut container = Container::new();
     let mut slow = hook("createRuntime", "exec sleep 29");
