@@ -58,7 +58,8 @@ impl Store {
             }
             made => made.call(|| format!("mkdir({directory:?})")).map_err(root_of_ones_own)?,
         }
-        let reservation = Reservation { directory, fate: Fate::Removed };
+        let created = record.created.clone();
+        let reservation = Reservation { directory, created, fate: Fate::Removed };
         reservation.update(record)?;
         Ok(reservation)
     }
@@ -127,6 +128,8 @@ impl Store {
 #[must_use = "dropping it gives the id back"]
 pub struct Reservation {
     directory: PathBuf,
+    /// When the container was made, which tells it from a later one of this id.
+    created: String,
     fate: Fate,
 }
 
@@ -153,6 +156,12 @@ impl Reservation {
         write_down(&self.directory.join(LAST_WORD_FILE), last_word)
     }
 
+    /// Whether the container was deleted, and its id is another's now.
+    fn is_anothers(&self) -> bool {
+        let text = fs::read(self.directory.join(STATE_FILE)).unwrap_or_default();
+        serde_json::from_slice::<Record>(&text).is_ok_and(|record| record.created != self.created)
+    }
+
     /// Says the last word, and keeps the directory.
     pub fn commit(mut self) -> Result<()> {
         replace_state(&self.directory, &self.directory.join(LAST_WORD_FILE))?;
@@ -164,6 +173,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.fate == Fate::Removed
+            && !self.is_anothers()
             && let Err(error) = remove_directory(&self.directory)
         {
             crate::warning::warn(error.to_string());
@@ -289,6 +299,17 @@ mod tests {
         drop(reservation);
         assert_eq!(store.load("web").expect_err("gone").kind(), Kind::NoSuchContainer);
         assert_eq!(store.ids().expect("root"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_reservation_does_not_give_back_what_is_anothers_by_now() {
+        let (_directory, store) = store();
+        let late = store.reserve(&record("web")).expect("free");
+        store.remove("web").expect("disk");
+        let next = Record { created: "later".into(), ..record("web") };
+        let _next = store.reserve(&next).expect("free");
+        drop(late);
+        assert_eq!(store.load("web").expect("there"), next);
     }
 
     #[test]

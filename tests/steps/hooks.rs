@@ -1,6 +1,7 @@
 //! Hooks: which, when, where, with what state, and what becomes of one that fails.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -187,6 +188,33 @@ fn one_that_takes_too_long_is_killed() {
     assert_ne!(outcome.code(), 0, "{outcome:#?}");
     assert!(start.elapsed().as_secs() < 10);
     container.assert_nothing_left();
+}
+
+#[test]
+fn one_that_outlives_its_container_harms_no_later_one_of_that_id() {
+    if !only_on(&[Kind::Etui], "nobody else promises it") {
+        return;
+    }
+    let mut container = Container::sleeping();
+    let (began, go) = (container.dir().join("began"), container.dir().join("go"));
+    let script =
+        format!("> {}; until [ -e {} ]; do sleep 0.01; done", began.display(), go.display());
+    container.set("/hooks", json!({ "createRuntime": hook("createRuntime", &script) }));
+    container.write_config();
+    let mut first = container.command();
+    first.args(["create", "--bundle"]).arg(container.bundle()).arg(&container.id);
+    let mut first =
+        first.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !began.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    container.verb(&["delete", "--force", &container.id]).ok();
+
+    container.set("/hooks", json!({}));
+    container.up();
+    fs::write(&go, "").unwrap();
+    assert!(!first.wait().unwrap().success());
+    assert_eq!(container.status(), "running");
 }
 
 #[test]

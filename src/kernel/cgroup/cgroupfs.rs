@@ -19,23 +19,23 @@ const UNDO_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 #[must_use = "dropping it removes the cgroup"]
 pub struct NewCgroup {
-    directory: Directory,
     undo: Undo,
 }
 
 impl NewCgroup {
     /// The cgroup.
     pub fn directory(&self) -> &Directory {
-        &self.directory
+        self.undo.ours.as_ref().expect(HELD)
     }
 
     /// Keeps it.
     pub fn commit(mut self) -> Directory {
         self.undo.made.clear();
-        self.undo.ours = None;
-        self.directory
+        self.undo.ours.take().expect(HELD)
     }
 }
+
+const HELD: &str = "held until it is committed";
 
 /// Makes the cgroup `path` of the tree at `mount`, with every level above it that is missing, and has the controllers
 /// of the tree (`offered`) handed down to it. Those that `limits` need must be there; the others serve statistics.
@@ -67,13 +67,13 @@ fn create_at(
     if origin == Origin::Found {
         must_be_idle(&directory)?;
     }
-    undo.ours = Some(target.to_owned());
     let handed = controllers::hand_down(parent, mount, offered)?;
     if !handed.has_domain_controller() {
         settle_type(&directory, limits)?;
     }
     handed.must_serve(limits)?;
-    Ok(NewCgroup { directory, undo })
+    undo.ours = Some(directory);
+    Ok(NewCgroup { undo })
 }
 
 /// Whether a cgroup was there before us.
@@ -88,8 +88,9 @@ enum Origin {
 struct Undo {
     /// The levels we made, outermost first.
     made: Vec<PathBuf>,
-    /// The cgroup whose processes are ours to kill: known to have had none before.
-    ours: Option<PathBuf>,
+    /// The cgroup whose processes are ours to kill: known to have had none before. Not by its path: when it was removed, the
+    /// next container may have one there.
+    ours: Option<Directory>,
 }
 
 impl Undo {
@@ -118,9 +119,9 @@ impl Undo {
 impl Drop for Undo {
     fn drop(&mut self) {
         // Nothing more can be done about what fails here, and the error that led here is the one to tell.
-        if let Some(directory) = self.ours.as_ref().and_then(|path| Directory::open(path).ok()) {
-            let _ = processes::kill(&directory);
-            let _ = processes::wait_until_empty(&directory, Instant::now() + UNDO_PATIENCE);
+        if let Some(directory) = &self.ours {
+            let _ = processes::kill(directory);
+            let _ = processes::wait_until_empty(directory, Instant::now() + UNDO_PATIENCE);
         }
         // A level that another container has taken into use meanwhile is busy, and stays.
         while let Some(level) = self.made.pop() {

@@ -99,8 +99,10 @@ impl<'a> NewUnit<'a> {
 
 impl Drop for NewUnit<'_> {
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Nothing) {
-            return;
+        match &self.stage {
+            Stage::Nothing => return,
+            Stage::Made(own) if is_replaced(own) => return,
+            Stage::Asked | Stage::Made(_) => {}
         }
         // Nothing more can be done about what fails here, and the error that led here is the one to tell.
         if let Ok(Some(directory)) = open_if_there(self.units_own()) {
@@ -118,6 +120,11 @@ fn subgroup(own: &Directory, name: &str, pid: i32, order: Order<'_>) -> Result<D
     below.add_process(pid)?;
     delegated::hand_down_all(own)?.must_serve(order.limits)?;
     Ok(below)
+}
+
+/// Whether the cgroup was removed, with its unit, and the next container has one of that name.
+fn is_replaced(own: &Directory) -> bool {
+    matches!(own.read_if_there("cgroup.events"), Ok(None)) && own.path().exists()
 }
 
 fn open_if_there(path: &Path) -> Result<Option<Directory>> {
