@@ -400,3 +400,26 @@ fn links_are_copied_bound_or_covered_as_crun_has_it() {
     assert_eq!(outcome.lines(), ["bin/busybox", "bin/busybox", "content", "covered"]);
     assert!(!container.rootfs().join("nowhere").exists());
 }
+
+#[test]
+fn a_root_that_is_shared_takes_no_mount_away_from_the_host() {
+    if !only_on(&[Kind::Etui], "nobody else promises it") {
+        return;
+    }
+    let mut container = Container::sh("true");
+    container.set("/linux/rootfsPropagation", "rshared");
+    container.write_config();
+    let own = container.command();
+    let mut host = std::process::Command::new("unshare");
+    let script = "mount --make-rshared / && mount -t proc proc /proc && sort /proc/self/mountinfo >\"$0\".1 && \"$@\"; \
+        code=$?; sort /proc/self/mountinfo >\"$0\".2; exit $code";
+    host.args(["--mount", "sh", "-c", script]).arg(container.dir().join("mounts"));
+    host.arg(own.get_program()).args(own.get_args());
+    host.args(["run", "--no-pivot", "--bundle"]).arg(container.bundle()).arg(&container.id);
+    container.complete(host).ok();
+    let mounts = |when: &str| {
+        let text = std::fs::read_to_string(container.dir().join(format!("mounts.{when}"))).unwrap();
+        text.lines().map(|line| line.split(' ').nth(4).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(mounts("2"), mounts("1"));
+}

@@ -8,7 +8,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode;
 
 use crate::error::{Call, Context, Result};
 use crate::kernel::procfs::Procfs;
@@ -18,36 +20,72 @@ use crate::sys::statx;
 pub(super) fn hide(procfs: &Procfs, root: BorrowedFd<'_>) -> Result<()> {
     let own = statx::mount_id(root).call(|| "statx(root)")?;
     let mountinfo = procfs.read_to_string("thread-self/mountinfo")?;
-    for Revealing { path, above } in revealing(&mountinfo, own) {
-        hide_one(&path, &above).with_context(|| format!("hide the host's {}", path.display()))?;
+    // Those on others first: with one that is taken away, what is on it is gone too.
+    for mount in revealing(&mountinfo, own).into_iter().rev() {
+        let Mount { path, .. } = &mount.itself;
+        hide_one(&mount).with_context(|| format!("hide the host's {}", path.display()))?;
     }
     Ok(())
 }
 
-fn hide_one(path: &Path, above: &Path) -> Result<()> {
-    let none = None::<&str>;
-    // What is unmounted here must stay mounted on the host.
-    match mount(none, above, none, MsFlags::MS_SLAVE, none) {
-        // It was below another one, and is gone with it.
-        Err(Errno::ENOENT | Errno::EINVAL) if !path.exists() => return Ok(()),
-        other => other.call(|| format!("mount({above:?}, MS_SLAVE)"))?,
+fn hide_one(Revealing { itself, above }: &Revealing) -> Result<()> {
+    // What is covered by another one is not found by its path, and shows nothing.
+    if !itself.is_on_top()? {
+        return Ok(());
     }
+    let path = &itself.path;
+    // What is unmounted here, with all that is mounted below it, must stay mounted on the host.
+    no_longer_told(path, MsFlags::MS_REC)?;
+    if !above.is_on_top()? {
+        return cover(path);
+    }
+    no_longer_told(&above.path, MsFlags::empty())?;
     match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-        Err(Errno::ENOENT) => Ok(()),
         // Locked: the namespace belongs to a user namespace, and the mount to another one.
-        Err(Errno::EINVAL | Errno::EPERM) => {
-            mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_RDONLY, none)
-                .call(|| format!("mount(tmpfs, {path:?})"))
-        }
+        Err(Errno::EINVAL | Errno::EPERM) => cover(path),
         other => other.call(|| format!("umount2({path:?}, MNT_DETACH)")),
+    }
+}
+
+/// Has the host hear no more of what happens to the mount at `path`.
+fn no_longer_told(path: &Path, reach: MsFlags) -> Result<()> {
+    let none = None::<&str>;
+    mount(none, path, none, MsFlags::MS_SLAVE | reach, none)
+        .call(|| format!("mount({path:?}, MS_SLAVE)"))
+}
+
+fn cover(path: &Path) -> Result<()> {
+    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_RDONLY, None::<&str>)
+        .call(|| format!("mount(tmpfs, {path:?})"))
+}
+
+/// A mount of this namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mount {
+    id: u64,
+    path: PathBuf,
+}
+
+impl Mount {
+    /// Whether its path leads to it, and not to another one that is mounted over it.
+    fn is_on_top(&self) -> Result<bool> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match open(&self.path, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            opened => {
+                let found = opened.call(|| format!("open({:?}, O_PATH)", self.path))?;
+                let id = statx::mount_id(&found).call(|| format!("statx({:?})", self.path))?;
+                Ok(id == self.id)
+            }
+        }
     }
 }
 
 /// A mount that shows everything, and the one it is on.
 #[derive(Debug, PartialEq, Eq)]
 struct Revealing {
-    path: PathBuf,
-    above: PathBuf,
+    itself: Mount,
+    above: Mount,
 }
 
 /// Those in `mountinfo` (proc_pid_mountinfo(5)) that are not below the mount `own`. A mount is listed after the one it is on.
@@ -62,7 +100,10 @@ fn revealing(mountinfo: &str, own: u64) -> Vec<Revealing> {
             in_container.insert(mount.id);
         } else if mount.root == "/" && matches!(mount.kind, "proc" | "sysfs") {
             let above = paths.get(&mount.parent).cloned().unwrap_or_else(|| PathBuf::from("/"));
-            found.push(Revealing { path: path.clone(), above });
+            found.push(Revealing {
+                itself: Mount { id: mount.id, path: path.clone() },
+                above: Mount { id: mount.parent, path: above },
+            });
         }
         paths.insert(mount.id, path);
     }
@@ -112,10 +153,15 @@ mod tests {
             30 20 8:1 /c /c rw - ext4 /dev/a rw\n\
             31 30 0:9 / /c/proc rw - proc proc rw\n\
             32 31 0:7 / /c/proc/x rw - sysfs sysfs rw\n";
-        let found = |path: &str, above: &str| Revealing { path: path.into(), above: above.into() };
+        let mount = |id, path: &str| Mount { id, path: path.into() };
+        let found = |itself, above| Revealing { itself, above };
         assert_eq!(
             revealing(mountinfo, 30),
-            [found("/proc", "/"), found("/sys", "/"), found("/a b/proc", "/a b")]
+            [
+                found(mount(21, "/proc"), mount(20, "/")),
+                found(mount(23, "/sys"), mount(20, "/")),
+                found(mount(26, "/a b/proc"), mount(25, "/a b")),
+            ]
         );
     }
 }
