@@ -235,11 +235,11 @@ fn a_mount_that_fails_names_its_field() {
     for (mount, words) in [
         (
             json!({ "destination": "/in", "type": "bind", "source": "/not/there", "options": ["bind"] }),
-            "error mounting \"/not/there\" to rootfs at \"/in\": open",
+            r#"error mounting "/not/there" to rootfs at "/in": open("#,
         ),
         (
             json!({ "destination": "/in", "type": "nosuchfs", "source": "none" }),
-            "error mounting \"none\" to rootfs at \"/in\": fsopen(\"nosuchfs\")",
+            r#"error mounting "none" to rootfs at "/in": fsopen("nosuchfs")"#,
         ),
     ] {
         let mut container = Container::new();
@@ -251,7 +251,8 @@ fn a_mount_that_fails_names_its_field() {
     container.give_user_namespace();
     let position = container.config["mounts"].as_array().unwrap().len();
     container.set("/mounts/-", json!({ "destination": "/in", "type": "bind", "source": "/not/there", "options": ["bind"] }));
-    assert_refused(&container, &format!("mounts[{position}]: error mounting \"/not/there\""));
+    let words = r#"error mounting "/not/there" to rootfs at "/in": open("#;
+    assert_refused(&container, &format!("mounts[{position}]: {words}"));
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub fn usage<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> Result<Usage> 
         .arg(program)
         .args(arguments)
         .stdin(Stdio::null())
+        // Not piped: a container that stays would keep it open.
+        .stderr(Stdio::inherit())
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<i64> =

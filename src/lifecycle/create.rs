@@ -144,10 +144,9 @@ pub(super) fn make<'a>(
     reservation.update(&record)?;
     timeline::done("record the process");
     container_cgroup::settle(&home, &plan)?;
-    timeline::done("limits and device filter");
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
-    timeline::done("write the last word");
+    timeline::done("limits, devices, last word");
     init.attend(&parent::care(&plan, &hook_outputs, &init), home.directory())
         .context(NOT_STARTED)?;
     timeline::done("wait for Ready");
