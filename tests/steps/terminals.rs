@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on};
 use crate::support::terminal::{ConsoleSocket, read_until};
+use crate::support::{Container, Kind, only_on};
 
 fn on_a_terminal(script: &str) -> Container {
     Container::sh(script).with("/process/terminal", true)
