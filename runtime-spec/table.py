@@ -10,13 +10,17 @@ PREFACE = """# Conformance to runtime-spec 1.3.0
 
 Every MUST and MUST NOT of the specification's `runtime.md`, `config.md`, `config-linux.md`, `features.md` and
 `features-linux.md` is a numbered statement in `runtime-spec/`, in our own words, with the test that shows it; the
-words are counted, and the suite does not start when they don't add up. `make test` holds etui against it,
-`RUNTIME=... runtime-spec/run` any other runtime, `runtime-spec/peer runc` those of the lab.
+words are counted, and the suite does not start when they don't add up. `make conformance` holds etui against it (so
+does `make test`), `RUNTIME=... runtime-spec/run` any other runtime, `runtime-spec/peer runc` those of the lab;
+`runtime-spec/run --list` says which sentences a statement joins.
 
 *green*: shown. *red*: not so, explained below. *not here*: it takes hardware, a controller or a choice of the runtime
-that was not there, said below. *n/a*: a demand on another platform than Linux. The last column is how the test was
-proved: `runtime-spec/run --wrong` runs it on a runtime that is wrong in this one thing, and *(seen)* says that it
-failed there. The page is made by `runtime-spec/run --table`, and not edited by hand.
+that was not there, said below. *n/a*: a demand on another platform than Linux. What wants controllers on cgroup v2
+was run in the lab, Intel RDT on a stand-in for resctrl (`runtime-spec/resctrl.py`), which runc and crun do not take.
+
+The last column is how the test was proved: `make conformance ARGS=--wrong` runs each on a runtime that is wrong in
+this one thing, and *(seen)* says that the test failed there. `make conformance-page` makes this page anew; it is not
+edited by hand.
 """
 
 SHOWN = {"pass": "green", "FAIL": "**red**", "elsewhere": "not here", "n/a": "n/a", None: "-"}

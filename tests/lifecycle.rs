@@ -72,6 +72,8 @@ fn state_has_runcs_fields() {
     let expected = ["bundle", "created", "id", "ociVersion", "owner", "pid", "rootfs", "status"];
     assert_eq!(fields, expected);
     assert_eq!(state["owner"], "");
+    // What the state complies with, whatever the bundle does.
+    assert_eq!(state["ociVersion"], container.verb(&["features"]).ok().json()["ociVersionMax"]);
     assert_eq!(state["rootfs"], container.rootfs().to_str().unwrap());
     assert!(state["created"].as_str().unwrap().ends_with('Z'), "{state}");
 }

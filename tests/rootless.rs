@@ -224,3 +224,20 @@ impl Drop for Granted {
         GRANTS.into_iter().for_each(|target| umount(target).unwrap());
     }
 }
+
+#[test]
+fn whether_a_cgroup_may_be_missing_is_a_flags_matter() {
+    if !only_etui() {
+        return;
+    }
+    let container = of_a_user("echo here");
+    container.write_config();
+    let bundle = container.bundle();
+    let run = |rootless| {
+        let arguments = [rootless, "run", "--bundle", bundle.to_str().unwrap(), &container.id];
+        as_user(&container, &arguments)
+    };
+    assert_eq!(run("--rootless=true").ok().text(), "here");
+    assert_eq!(run("--rootless=auto").ok().text(), "here");
+    run("--rootless=false").says("permission denied");
+}

@@ -1,7 +1,6 @@
 # AppArmor: the profile of a container and of an exec, and Docker's own.
 # lab: plain
 # kernel: security=apparmor
-# full: the same under Debian's own kernel
 # seconds: 120
 
 . /job/engines/checks.sh

@@ -135,9 +135,7 @@ pub(super) fn make<'a>(
         },
     )
     .context(NOT_STARTED)?;
-    if let Some(rdt) = &rdt {
-        rdt.add(init.pid())?;
-    }
+    rdt.iter().try_for_each(|rdt| rdt.add(init.pid()))?;
     let program = parent::compile_filter(&plan)?;
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program).context(NOT_STARTED)?;

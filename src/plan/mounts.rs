@@ -320,4 +320,17 @@ mod tests {
         assert_eq!(value("context=\"u:r:t:s0:c1,c2\"").as_c_str(), c"u:r:t:s0:c1,c2");
         assert_eq!(value("lowerdir=\"/a\"").as_c_str(), c"\"/a\"");
     }
+
+    #[test]
+    fn a_label_is_an_option_of_the_kind_that_is_asked_for() {
+        let asked = |kind: &str| {
+            let kind = ("run.oci.mount_context_type".to_owned(), kind.to_owned());
+            label("u:r:t:s0", &[kind].into())
+        };
+        let usual = label("u:r:t:s0", &BTreeMap::new()).unwrap().unwrap();
+        assert_eq!((&*usual.key, usual.value.as_deref()), (c"context", Some(c"u:r:t:s0")));
+        assert_eq!(&*asked("rootcontext").unwrap().unwrap().key, c"rootcontext");
+        assert!(asked("other").is_err());
+        assert_eq!(label("", &BTreeMap::new()).unwrap(), None);
+    }
 }

@@ -46,10 +46,6 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Parses one JSON document; an error names the field's path, line and column.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
-    if text.trim_ascii_start().starts_with(b"[") {
-        // serde would take its elements for the fields, in their order.
-        return Err(Error::refused("not a valid JSON document: a list where an object is wanted"));
-    }
     // The path of the field costs time to track: only a document that failed is read a second time.
     read_whole(text).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(text);

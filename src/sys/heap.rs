@@ -17,42 +17,51 @@ const SIZES: usize = (LARGEST / SMALLEST).trailing_zeros() as usize + 1;
 
 /// The heap.
 pub struct Heap {
+    memory: UnsafeCell<Memory>,
     taken: AtomicBool,
-    room: UnsafeCell<Room>,
+    books: UnsafeCell<Books>,
 }
 
 #[repr(C, align(4096))]
 struct Memory([u8; ROOM]);
 
-struct Room {
-    memory: Memory,
+/// What is handed out of the memory. Apart from it, for nobody may hold a reference to all of the memory: its blocks are
+/// others'.
+struct Books {
     used: usize,
     free: [*mut u8; SIZES],
 }
 
-// SAFETY: `room` is only reached by whoever has set `taken`.
+// SAFETY: `books` is only reached by whoever has set `taken`, and a block of `memory` only by whom it was handed out to.
 unsafe impl Sync for Heap {}
 
 impl Heap {
     /// An empty one.
     #[allow(clippy::new_without_default, reason = "a heap is a static, and Default is not const")]
     pub const fn new() -> Heap {
-        let room = Room { memory: Memory([0; ROOM]), used: 0, free: [null_mut(); SIZES] };
-        Heap { taken: AtomicBool::new(false), room: UnsafeCell::new(room) }
+        Heap {
+            memory: UnsafeCell::new(Memory([0; ROOM])),
+            taken: AtomicBool::new(false),
+            books: UnsafeCell::new(Books { used: 0, free: [null_mut(); SIZES] }),
+        }
     }
 
-    fn alone<T>(&self, act: impl FnOnce(&mut Room) -> T) -> T {
+    fn alone<T>(&self, act: impl FnOnce(&mut Books) -> T) -> T {
         while self.taken.swap(true, Ordering::Acquire) {
             spin_loop();
         }
         // SAFETY: nobody else has set `taken`, and `act` can't keep the reference.
-        let result = act(unsafe { &mut *self.room.get() });
+        let result = act(unsafe { &mut *self.books.get() });
         self.taken.store(false, Ordering::Release);
         result
     }
 
+    fn start(&self) -> *mut u8 {
+        self.memory.get().cast()
+    }
+
     fn owns(&self, block: *mut u8) -> bool {
-        let start = self.room.get().cast::<u8>().addr();
+        let start = self.start().addr();
         (start..start + ROOM).contains(&block.addr())
     }
 }
@@ -71,20 +80,21 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { System.alloc(layout) };
         }
         let index = index(layout);
-        let block = self.alone(|room| {
-            let first = room.free[index];
+        let block = self.alone(|books| {
+            let first = books.free[index];
             if !first.is_null() {
                 // SAFETY: a free block begins with the next one of its list.
-                room.free[index] = unsafe { first.cast::<*mut u8>().read() };
+                books.free[index] = unsafe { first.cast::<*mut u8>().read() };
                 return first;
             }
             let size = SMALLEST << index;
-            let start = room.used.next_multiple_of(size.min(64));
+            let start = books.used.next_multiple_of(size.min(64));
             if start + size > ROOM {
                 return null_mut();
             }
-            room.used = start + size;
-            room.memory.0[start..].as_mut_ptr()
+            books.used = start + size;
+            // SAFETY: `start` lies in the memory, with room for `size` behind it.
+            unsafe { self.start().add(start) }
         });
         match block.is_null() {
             // SAFETY: as above.
@@ -112,11 +122,11 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: what is not ours came from there, with this layout.
             return unsafe { System.dealloc(block, layout) };
         }
-        self.alone(|room| {
+        self.alone(|books| {
             let index = index(layout);
             // SAFETY: nobody uses the block any more, and it has room for a pointer and is aligned for one.
-            unsafe { block.cast::<*mut u8>().write(room.free[index]) };
-            room.free[index] = block;
+            unsafe { block.cast::<*mut u8>().write(books.free[index]) };
+            books.free[index] = block;
         });
     }
 

@@ -151,7 +151,10 @@ fn run_fails_when_init_is_killed_before_execve() {
     run.args(["run", "--detach", "--bundle"]).arg(container.bundle()).arg(&container.id);
     let run =
         run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the container", || container.verb(&["state", &container.id]).code() == 0);
+    wait_for("the container", || {
+        let state = container.verb(&["state", &container.id]);
+        state.code() == 0 && state.json()["pid"] != 0
+    });
     kill_once_in_hook(&container);
     let outcome = run.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&outcome.stderr).into_owned();

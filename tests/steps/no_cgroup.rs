@@ -1,8 +1,6 @@
 //! `--cgroup-manager=disabled`: a container in its caller's cgroup.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use serde_json::json;
@@ -98,39 +96,4 @@ fn a_container_that_others_share_their_pid_namespace_with_ends_with_its_init() {
     )
     .unwrap();
     container.delete().ok();
-}
-
-/// A user who may make no cgroup, in a user namespace of one id.
-fn as_a_user(container: &Container, flags: &[&str]) -> Outcome {
-    let program = container.dir().join("runtime");
-    fs::copy(crate::support::runtime(), &program).unwrap();
-    container.write_config();
-    chown(container.root(), Some(1000), Some(1000)).unwrap();
-    chown(container.rootfs(), Some(1000), Some(1000)).unwrap();
-    fs::set_permissions(container.dir(), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new(program);
-    command.uid(1000).gid(1000).current_dir("/").env("ETUI_TEST", &container.id);
-    command.arg("--root").arg(container.root()).args(flags).args(["run", "--bundle"]);
-    command.arg(container.bundle()).arg(&container.id);
-    container.complete(command)
-}
-
-#[test]
-fn a_user_without_rights_over_cgroups_goes_without_unless_one_is_asked_for() {
-    if !only_on(&[Kind::Etui], "in other words, and with a /dev of other rights") {
-        return;
-    }
-    let mut container = Container::sh("echo $((6 * 7))");
-    let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
-    container.set("/linux/uidMappings", map.clone());
-    container.set("/linux/gidMappings", map);
-    container.set("/linux/namespaces/-", json!({ "type": "user" }));
-    let mounts = container.config["mounts"].as_array_mut().unwrap();
-    mounts.retain(|mount| mount["destination"] == "/proc" || mount["destination"] == "/dev");
-    as_a_user(&container, &[]).says("permission denied");
-    container.set("/linux/cgroupsPath", "");
-    assert_eq!(as_a_user(&container, &[]).ok().text(), "42");
-    assert_eq!(as_a_user(&container, &["--rootless=true"]).ok().text(), "42");
-    as_a_user(&container, &["--rootless=false"]).says("permission denied");
-    container.assert_nothing_left();
 }
