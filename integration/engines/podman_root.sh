@@ -55,8 +55,8 @@ check "--pid host, container:" ipc_and_pid
 check "a network of its own" network
 check "--cgroups=disabled" no_cgroups
 check "health checks" health
-check_buildah ""
 check "nothing is left behind" nothing_left_behind
+check_buildah ""
 # Files of root's checks that hers have the same names for.
 rm -f /tmp/check.* /tmp/errors
 session=()

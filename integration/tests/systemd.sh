@@ -3,6 +3,7 @@
 # full: cpuset, hugetlb
 # seconds: 90
 
+echo "# engine no engine, systemd's driver: etui $(etui --version | head -1 | cut -d" " -f3)"
 expect "process 1 is systemd" systemd cat /proc/1/comm
 make_bundle /tmp/bundle '.process.args = ["sh", "-c", "cat /proc/self/cgroup; sleep 100"]'
 # A detached container keeps the standard streams that it was given.

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::Directory;
 use crate::kernel::keyring::Searchers;
+use crate::kernel::lsm;
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary;
 use crate::kernel::process::Pidfd;
@@ -105,6 +106,8 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     }
     let join = plan(&container, options)?;
     refuse_terminal_mismatch(options, &join)?;
+    // Of AppArmor the kernel tells: as with runc, that it is off is no refusal here.
+    lsm::check_supported(None, join.process.selinux_label.as_deref(), None)?;
     payload::take_charge_of_descriptors(options.preserve_fds)?;
 
     let cgroup = open_cgroup(&container, options.cgroup.as_deref())?;
