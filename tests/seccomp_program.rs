@@ -342,6 +342,23 @@ fn named(name: &str) -> Syscall {
     Syscall::named(name).unwrap()
 }
 
+/// The numbers of x86 that the profile names beyond those of its calls are the detours'.
+#[test]
+fn a_call_known_only_by_its_detour_is_known() {
+    let rule = Rule {
+        syscalls: vec![named("restart_syscall"), named("accept")],
+        action: Action::Allow,
+        conditions: Vec::new(),
+    };
+    let profile = Profile {
+        default_action: Action::Trap,
+        architectures: vec![Arch::X86],
+        rules: vec![rule],
+        ..permissive()
+    };
+    hold_against_reading(&profile, Arch::X86_64).unwrap();
+}
+
 #[test]
 fn refuses_stored_forms_that_are_none() {
     let filter = compile_for(Arch::X86_64, &permissive()).unwrap();

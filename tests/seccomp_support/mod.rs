@@ -101,7 +101,10 @@ impl<'p> Reading<'p> {
         if let Some(action) = self.by_rule(arch, call) {
             return action;
         }
-        let is_named = self.rules.contains_key(&(arch, call.number));
+        let default = self.profile.default_action;
+        let offers = |rule: &Rule| offers_detour(rule, call.number, default);
+        let is_named = self.rules.contains_key(&(arch, call.number))
+            || arch == Arch::X86 && self.profile.rules.iter().any(offers);
         let is_newer = self.highest.get(&arch).is_some_and(|&highest| call.number > highest);
         match self.profile.default_action {
             Action::KillProcess | Action::KillThread | Action::Trap | Action::Errno(_)
@@ -184,9 +187,16 @@ fn detour(syscall: Syscall) -> Option<(u32, u64)> {
     socket.or_else(|| place(IPC_CALLS).map(|call| (117, call)))
 }
 
+/// Whether the rule speaks of calls that are made by this number and an argument, too.
+fn offers_detour(rule: &Rule, number: u32, default: Action) -> bool {
+    let by_it = |syscall: &Syscall| detour(*syscall).is_some_and(|(other, _)| other == number);
+    (rule.conditions.is_empty() || rule.action.laxity() < default.laxity())
+        && rule.syscalls.iter().any(by_it)
+}
+
 fn takes_detour(rule: &Rule, call: &Call, default: Action) -> bool {
     let bits = if call.number == 117 { 0xffff } else { 0xffff_ffff };
     let made = (call.number, call.args[0] & bits);
-    (rule.conditions.is_empty() || rule.action.laxity() < default.laxity())
+    offers_detour(rule, call.number, default)
         && rule.syscalls.iter().any(|syscall| detour(*syscall) == Some(made))
 }
