@@ -76,8 +76,7 @@ fn take_along(plan: &Plan, prepared: Vec<Prepared>) -> Result<Vec<Prepared>> {
     pairs
         .map(|(mount, prepared)| match prepared {
             Some(prepared) => Ok(Some(prepared)),
-            None => mounts::take_along(mount, propagation)
-                .map_err(|error| mounts::of_field(mount, error)),
+            None => mounts::take_along(mount, propagation),
         })
         .collect()
 }

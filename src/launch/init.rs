@@ -224,7 +224,7 @@ fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Resul
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
-        mounts::attach(tree, mount, prepared).map_err(|error| mounts::of_field(mount, error))?;
+        mounts::attach(tree, mount, prepared)?;
     }
     awaited.enter(channel)
 }

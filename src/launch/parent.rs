@@ -146,11 +146,7 @@ fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
     let mut prepared = Vec::new();
     for mount in &plan.mounts {
         let ours = separate || mounts::needs_privileged_preparation(mount);
-        prepared.push(match ours {
-            true => mounts::prepare(mount, propagation)
-                .map_err(|error| mounts::of_field(mount, error))?,
-            false => None,
-        });
+        prepared.push(if ours { mounts::prepare(mount, propagation)? } else { None });
     }
     if !separate {
         return Ok((None, prepared, Vec::new()));

@@ -193,6 +193,10 @@ pub type Prepared = Option<OwnedFd>;
 ///
 /// `propagation` is what the container's mount namespace starts with; the copy leaves its peers on the host accordingly.
 pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
+    detached_bind(mount, propagation).map_err(|error| of_field(mount, error))
+}
+
+fn detached_bind(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
     let What::Bind(bind) = &mount.what else { return Ok(None) };
     if bind.source_link == SourceLink::Copied && bind.source.is_symlink() {
         return Ok(None);
@@ -206,15 +210,11 @@ pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
 ///
 /// `propagation` as in [`prepare`]; what needs nothing of the host is left for [`attach`].
 pub fn take_along(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
-    match &mount.what {
-        What::Cgroup { attr, view } => {
-            let detached =
-                filesystem::detached_cgroup(*attr, view).with_context(|| describe(mount))?;
-            propagation.apply(detached.as_fd())?;
-            Ok(Some(detached))
-        }
-        _ => prepare(mount, propagation),
-    }
+    let What::Cgroup { attr, view } = &mount.what else { return prepare(mount, propagation) };
+    filesystem::detached_cgroup(*attr, view)
+        .with_context(|| describe(mount))
+        .and_then(|detached| propagation.apply(detached.as_fd()).map(|()| Some(detached)))
+        .map_err(|error| of_field(mount, error))
 }
 
 /// Whether `mount` can only be made where the host's tree is in sight: [`take_along`] is not enough.
@@ -255,6 +255,7 @@ pub fn attach(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<()> 
             None => Ok(()),
         })
         .with_context(|| describe(mount))
+        .map_err(|error| of_field(mount, error))
 }
 
 fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Option<OwnedFd>> {
@@ -300,7 +301,7 @@ fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, reach: Reach) -> Result<()> 
 }
 
 /// Names the field that asks for the mount which failed.
-pub fn of_field(mount: &Mount, error: Error) -> Error {
+fn of_field(mount: &Mount, error: Error) -> Error {
     match mount.field.is_empty() {
         true => error,
         false => error.context(mount.field.clone()),
