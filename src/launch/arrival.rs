@@ -71,14 +71,20 @@ fn take_null_device_along(plan: &Plan) -> Result<Option<OwnedFd>> {
 
 fn take_along(plan: &Plan, prepared: Vec<Prepared>) -> Result<Vec<Prepared>> {
     let propagation = plan.rootfs.initial_propagation;
-    let prepared = prepared.into_iter().chain(iter::repeat_with(|| None));
-    let pairs = plan.mounts.iter().zip(prepared);
-    pairs
+    with_prepared(&plan.mounts, prepared)
         .map(|(mount, prepared)| match prepared {
             Some(prepared) => Ok(Some(prepared)),
             None => mounts::take_along(mount, propagation),
         })
         .collect()
+}
+
+/// Each of what is wanted, with what our parent has made for it, where it has.
+pub(super) fn with_prepared<T>(
+    wanted: &[T],
+    prepared: Vec<Prepared>,
+) -> impl Iterator<Item = (&T, Prepared)> {
+    wanted.iter().zip(prepared.into_iter().chain(iter::repeat_with(|| None)))
 }
 
 /// In the container's mount namespace, with what is needed to fill it.

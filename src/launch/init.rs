@@ -1,14 +1,14 @@
 //! Inside: the ordered steps to Ready, then to execve. Knows no state directory and no JSON; what it is to do it finds
 //! in the plan, which it has from its parent with the rest of its memory.
 
-use std::mem::forget;
+use std::mem::{forget, take};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
 use nix::unistd::{getpid, sethostname, setsid};
 
-use super::arrival::{Arrival, Departure};
+use super::arrival::{Arrival, Departure, with_prepared};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -219,8 +219,7 @@ fn raise_loopback(plan: &Plan) -> Result<()> {
 fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Result<()> {
     let mut awaited = network::Awaited::after_birth(plan);
     let Arrival { tree, mounts: prepared, .. } = arrival;
-    let prepared = prepared.drain(..).chain(std::iter::repeat_with(|| None));
-    for (mount, prepared) in plan.mounts.iter().zip(prepared) {
+    for (mount, prepared) in with_prepared(&plan.mounts, take(prepared)) {
         if mounts::depends_on_network(mount) {
             awaited.enter(channel)?;
         }
@@ -232,8 +231,7 @@ fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Resul
 /// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.
 fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
     let Some(dev) = &plan.dev else { return Ok(()) };
-    let prepared = prepared.into_iter().chain(std::iter::repeat_with(|| None));
-    for (node, prepared) in dev.nodes.iter().zip(prepared) {
+    for (node, prepared) in with_prepared(&dev.nodes, prepared) {
         match dev.making {
             Making::Node => devices::make(tree.place(&node.path), node)?,
             Making::Bind => devices::bind(tree.place(&node.path), &node.path, prepared)?,
