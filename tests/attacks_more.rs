@@ -174,7 +174,7 @@ fn a_start_that_hangs_can_be_deleted() {
 
 /// What a hook inside says can be longer than a message of init.
 #[test]
-fn a_talkative_hook_fails_with_its_last_words() {
+fn a_talkative_hook_fails_with_its_final_records() {
     let mut container = Container::new();
     let script = "yes | head -c 60000; echo the last words >&2; exit 4";
     let hook =

@@ -41,7 +41,8 @@ impl Container {
         record.set_init(Process::of(init.id().cast_signed()).unwrap().unwrap());
         let reservation = Store::new(root.path()).reserve(&record).unwrap();
         reservation.prepare(&record).unwrap();
-        reservation.commit().unwrap();
+        reservation.publish().unwrap();
+        reservation.commit();
         let global = Global {
             root: root.path().to_owned(),
             cgroup_manager: CgroupManager::Cgroupfs,

@@ -52,7 +52,8 @@ fn remember(root: &Path, id: &str, process: Process) {
     record.set_init(process);
     let reservation = Store::new(root).reserve(&record).expect("free");
     reservation.prepare(&record).expect("disk");
-    reservation.commit().expect("disk");
+    reservation.publish().expect("disk");
+    reservation.commit();
 }
 
 #[test]

@@ -94,8 +94,7 @@ fn readonly_view(own: BorrowedFd<'_>) -> Result<OwnedFd> {
 fn sealed_copy() -> Result<OwnedFd> {
     let source = File::open("/proc/self/exe").call(|| "open(\"/proc/self/exe\")")?;
     let length = source.metadata().call(|| "fstat(\"/proc/self/exe\")")?.len();
-    let copy = memfd_create(c"etui", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-        .call(|| "memfd_create(\"etui\")")?;
+    let copy = executable_memory().call(|| "memfd_create(\"etui\")")?;
     let mut left = usize::try_from(length).unwrap_or(usize::MAX);
     while left > 0 {
         match sendfile(&copy, &source, None, left).call(|| "sendfile(memfd)")? {
@@ -105,6 +104,17 @@ fn sealed_copy() -> Result<OwnedFd> {
     }
     fcntl(&copy, FcntlArg::F_ADD_SEALS(SEALS)).call(|| "fcntl(F_ADD_SEALS)")?;
     Ok(copy)
+}
+
+/// A file in memory that can be executed whatever `vm.memfd_noexec` says (memfd_create(2), Linux 6.3); older kernels know
+/// neither that setting nor the flag.
+fn executable_memory() -> nix::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
+    match memfd_create(c"etui", flags | executable) {
+        Err(Errno::EINVAL) => memfd_create(c"etui", flags),
+        other => other,
+    }
 }
 
 fn execute(view: BorrowedFd<'_>) -> Error {

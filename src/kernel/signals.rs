@@ -66,6 +66,11 @@ impl AsFd for Signals {
     }
 }
 
+/// Delivers signals as usual again; those that have come meanwhile are delivered at once.
+pub fn give_back() -> Result<()> {
+    SigSet::all().thread_unblock().call(|| "sigprocmask(SIG_UNBLOCK)")
+}
+
 /// Lets our children wait to be reaped: a caller that ignores SIGCHLD would have the kernel discard them.
 pub fn expect_children() {
     signals::set_default(Signal::SIGCHLD);

@@ -18,6 +18,8 @@ pub struct Channel {
     socket: OwnedFd,
     /// Room for the longest message, from the first one on: so large a block is the kernel's to give each time.
     room: RefCell<Vec<u8>>,
+    /// A message that was read before its turn.
+    early: RefCell<Option<Vec<u8>>>,
 }
 
 /// What came.
@@ -34,7 +36,7 @@ impl Channel {
     pub fn pair() -> Result<(Channel, Channel)> {
         let (one, other) =
             socket::pair(SockType::SeqPacket).call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)")?;
-        let end = |socket| Channel { socket, room: RefCell::default() };
+        let end = |socket| Channel { socket, room: RefCell::default(), early: RefCell::default() };
         Ok((end(one), end(other)))
     }
 
@@ -74,6 +76,16 @@ impl Channel {
         let mut bytes = [0; 64];
         let length = nix::unistd::read(&self.socket, &mut bytes).call(|| "read(launch channel)")?;
         Ok((length > 0).then(|| bytes[..length].to_vec()))
+    }
+
+    /// Keeps a message until its turn comes.
+    pub fn keep_early(&self, message: Vec<u8>) {
+        self.early.replace(Some(message));
+    }
+
+    /// What was kept, once.
+    pub fn take_early(&self) -> Option<Vec<u8>> {
+        self.early.take()
     }
 }
 

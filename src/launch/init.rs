@@ -145,8 +145,7 @@ fn to_execve(plan: &Plan, ready: Ready<'_>, channel: Channel) -> i32 {
     let said = ToParent::Ready.send(&channel);
     // The parent is busy with the record now, and `start` still to come.
     drop(own_binary);
-    let passed =
-        said.and_then(|()| ToInit::Committed.wait(&channel)).and_then(|()| gate.pass(channel));
+    let passed = said.and_then(|()| gate.pass(channel));
     timeline::done("wait for start");
     let Ok(mut reporter) = passed else { return 1 };
     let error = match run_start_container_hooks(plan, hook_outputs) {

@@ -11,7 +11,7 @@ use nix::unistd::setsid;
 
 use super::birth::{self, Birth, Birthplace};
 use super::channel::Channel;
-use super::messages::{ToInit, ToParent};
+use super::messages::ToParent;
 use super::newborn::{Care, Newborn};
 use super::payload::{self, Program};
 use super::start_gate::Gate;
@@ -66,6 +66,7 @@ impl Join {
             listener: self.listener.as_ref(),
             state,
             rlimits: &self.process.rlimits,
+            terminal: self.process.terminal.is_some(),
         }
     }
 }
@@ -189,10 +190,7 @@ fn to_ready(
 }
 
 fn to_execve(program: &Program, channel: Channel) -> i32 {
-    let passed = ToParent::Ready
-        .send(&channel)
-        .and_then(|()| ToInit::Committed.wait(&channel))
-        .and_then(|()| Gate::Channel.pass(channel));
+    let passed = ToParent::Ready.send(&channel).and_then(|()| Gate::Channel.pass(channel));
     let Ok(mut reporter) = passed else { return 1 };
     reporter.fail(program.execute());
     1

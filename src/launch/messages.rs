@@ -21,9 +21,9 @@ pub enum ToInit {
     HooksRan,
     /// Its resource limits are set.
     LimitsSet,
-    /// The container is on record: from here on it outlives its parent.
+    /// The container is on record: from here on it outlives its parent, and waits for another one to start it.
     Committed,
-    /// Pass the gate.
+    /// Execute the program once all is ready. Where nothing is left to do then, it is said beforehand.
     Start,
 }
 
@@ -38,9 +38,12 @@ pub enum ToParent {
     Terminal(OwnedFd),
     /// The listener of its system call filter, by its number in init.
     Listener(RawFd),
+    /// The operator should know this; it has no log of its own any more.
+    Warning(String),
     /// All that can fail has been done.
     Ready,
-    /// The gate is passed; what follows on this descriptor is its end, when the program executes, or a failure.
+    /// It has passed the gate of a created container; what follows on this descriptor is its end, when the program
+    /// executes, or a failure.
     Passed,
     /// It can't go on.
     Failed(Error),
@@ -66,12 +69,19 @@ impl ToInit {
         }
     }
 
-    /// Waits to hear one of those without a payload.
+    /// Waits to hear one of those without a payload. `Start` may be heard long before it is waited for.
     pub fn wait(self, channel: &Channel) -> Result<()> {
-        match channel.read()?.as_deref().map(ToInit::parse) {
-            Some(Some(heard)) if discriminant(&heard) == discriminant(&self) => Ok(()),
-            Some(heard) => Err(out_of_order(&format!("{heard:?} instead of {self:?}"))),
-            None => Err(parent_is_gone()),
+        let is = |heard: &ToInit| discriminant(heard) == discriminant(&self);
+        if is(&ToInit::Start) && channel.take_early().is_some() {
+            return Ok(());
+        }
+        loop {
+            let Some(bytes) = channel.read()? else { return Err(parent_is_gone()) };
+            match ToInit::parse(&bytes) {
+                Some(heard) if is(&heard) => return Ok(()),
+                Some(ToInit::Start) => channel.keep_early(bytes),
+                heard => return Err(out_of_order(&format!("{heard:?} instead of {self:?}"))),
+            }
         }
     }
 
@@ -127,6 +137,10 @@ impl ToParent {
             ToParent::SetLimits => b"s".to_vec(),
             ToParent::Terminal(_) => b"t".to_vec(),
             ToParent::Listener(number) => format!("l{number}").into_bytes(),
+            ToParent::Warning(text) => {
+                let text = &text.as_bytes()[..text.len().min(channel::LONGEST - 1)];
+                [b"w", text].concat()
+            }
             ToParent::Ready => b"r".to_vec(),
             ToParent::Passed => b"p".to_vec(),
             ToParent::Failed(error) => failure(error),
@@ -151,6 +165,9 @@ impl ToParent {
                 let number =
                     std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
                 number.map(ToParent::Listener).ok_or_else(|| out_of_order("a garbled listener"))
+            }
+            ([b'w', text @ ..], None) => {
+                Ok(ToParent::Warning(String::from_utf8_lossy(text).into_owned()))
             }
             ([b'e', error @ ..], None) => Ok(ToParent::Failed(
                 serde_json::from_slice(error).unwrap_or_else(|_| out_of_order("a garbled failure")),

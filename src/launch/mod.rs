@@ -10,7 +10,7 @@
 //!  [user namespace: write the id maps]
 //!                        ------ IdsMapped -------> becomes root of it
 //!                                                  namespaces, root file system, first mounts
-//!  OOM score; make the network namespace
+//!  OOM score; wait for the network namespace
 //!                        ------ Network ---------> enters it
 //!                                                  mounts that depend on it, the others, /dev
 //!  compile the system call filter
@@ -27,16 +27,18 @@
 //!                        <----- Listener --------- [filter that notifies]
 //!                        <----- Ready ------------ can only execute now
 //!  record
-//!                        ------ Committed -------> outlives its parent from here on
-//!                                                  waits at the gate (start_gate.rs)
-//!  [run]                 ------ Start -----------> passes it
+//!  [create]              ------ Committed -------> outlives its parent from here on,
+//!                                                  waits at the gate (start_gate.rs), passes it
 //!                        <----- Passed -----------
+//!  [run]                 ------ Start ----------->
 //!                                                  startContainer hooks, execve
 //!                        <----- Failed -----------  or the end of the channel: it executes
 //! ```
 //!
-//! At any point init may say Failed instead, and ends. When the channel ends before Committed, its parent is gone, and
-//! init ends too. A process that joins a running container (join.rs) uses the same messages, but for the hooks.
+//! Where nothing is left to be done between Ready and Start, Start is said as soon as the container is on record, and init
+//! finds it when it gets there. At any point init may say Failed instead, and ends. When the channel ends before Committed
+//! or Start, its parent is gone, and init ends too. A process that joins a running container (join.rs) uses the same
+//! messages, but for the hooks.
 
 mod arrival;
 mod birth;
@@ -46,7 +48,7 @@ pub mod init;
 pub mod join;
 mod listener;
 pub mod messages;
-mod network;
+pub mod network;
 pub mod newborn;
 pub mod parent;
 pub mod payload;

@@ -1,35 +1,43 @@
-//! The network namespace, made by the parent while init makes its mounts. Making one takes the kernel longer than all
-//! the rest of the clone; so it is taken out of the clone where both sides have a processor.
+//! The network namespace. Making one takes the kernel longer than all the rest of the clone; so it is begun as soon as it
+//! is known to be wanted, and made beside us while we make the cgroup, and init its mounts.
 //!
-//! Not with a user namespace: the network must be owned by that one, in which only init is. And not by whoever is in a
-//! user namespace already: it might not be allowed back into the network it came from.
+//! Not with a user namespace: the network must be owned by that one, in which only init is.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::channel::Channel;
 use super::messages::ToInit;
-use crate::error::{Context, Result};
+use crate::error::{Error, Result};
 use crate::kernel::namespaces::{self, Namespace};
-use crate::kernel::net_devices;
-use crate::kernel::procfs::Procfs;
 use crate::plan::{NetworkMaker, Plan};
+use crate::sys::netns::{self, Failure};
 
-/// Whether the parent makes it.
+/// Whether the parent has it made.
 pub(super) fn is_made_by_parent(plan: &Plan) -> bool {
     plan.network_maker == NetworkMaker::Parent
 }
 
-/// Makes it, its loopback interface up. The caller is in it meanwhile, and back again afterwards.
-pub(super) fn make(procfs: &Procfs) -> Result<OwnedFd> {
-    let own = current(procfs)?;
-    namespaces::create(Namespace::Network.flag()).context("make the network namespace")?;
-    let made = net_devices::bring_up_loopback().and_then(|()| current(procfs));
-    namespaces::join(Namespace::Network, own.as_fd()).context("leave the container's network")?;
-    made
+/// A network namespace that is being made.
+#[derive(Debug)]
+pub struct Network(netns::Making);
+
+impl Network {
+    /// Begins to make the one that the parent is to have made, its loopback interface up.
+    pub fn begin(plan: &Plan) -> Result<Option<Network>> {
+        match is_made_by_parent(plan) {
+            true => netns::begin().map_err(explain).map(|making| Some(Network(making))),
+            false => Ok(None),
+        }
+    }
+
+    /// Waits until it is made.
+    pub(super) fn finish(self) -> Result<OwnedFd> {
+        self.0.finish().map_err(explain)
+    }
 }
 
-fn current(procfs: &Procfs) -> Result<OwnedFd> {
-    procfs.open_namespace("thread-self/ns", Namespace::Network.file())
+fn explain((call, errno): Failure) -> Error {
+    namespaces::explain(Error::call(call, errno)).context("make the network namespace")
 }
 
 /// What init still waits for.

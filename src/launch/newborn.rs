@@ -21,6 +21,7 @@ use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
 use crate::spec::state::State;
+use crate::warning::warn;
 
 /// How long a killed process may take to vanish: one that is stuck in the kernel must not take us with it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +36,8 @@ pub struct Newborn<'a> {
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
     own_binary: Option<View>,
+    /// Whether it was told to execute its program.
+    told: bool,
 }
 
 /// What a newborn process may need of us.
@@ -52,6 +55,17 @@ pub struct Care<'a> {
     pub state: State,
     /// Its resource limits, for where it may not set them itself.
     pub rlimits: &'a [Rlimit],
+    /// Whether it makes a terminal.
+    pub terminal: bool,
+}
+
+impl Care<'_> {
+    /// Whether nothing is left to be done for it when it is ready, and all it may ask for before can be given while it goes
+    /// on. Not so a filter's listener, which is fetched while it waits, and a terminal, which needs its size first.
+    pub fn ends_before_ready(&self) -> bool {
+        let hooks = self.prestart.len() + self.create_runtime.len();
+        hooks == 0 && self.listener.is_none() && !self.terminal
+    }
 }
 
 impl<'a> Newborn<'a> {
@@ -64,6 +78,7 @@ impl<'a> Newborn<'a> {
             interrupts,
             terminal: None,
             own_binary: None,
+            told: false,
         }
     }
 
@@ -128,6 +143,7 @@ impl<'a> Newborn<'a> {
                     limits::set(self.pid, care.rlimits).context("process.rlimits")?;
                     self.say(&ToInit::LimitsSet)?;
                 }
+                ToParent::Warning(text) => warn(text),
                 ToParent::Ready => return Ok(()),
                 other => return Err(Error::new(format!("the process said {other:?} too early"))),
             }
@@ -182,25 +198,22 @@ impl<'a> Newborn<'a> {
         })
     }
 
-    /// The container is on record: the process outlives us from here on.
+    /// The container is on record: the process outlives us from here on, and waits for another one to start it.
     pub fn commit(&self) -> Result<()> {
         self.say(&ToInit::Committed)
     }
 
-    /// Lets it pass the gate, and waits until its program executes.
-    pub fn start(&self, cgroup: Option<&Directory>) -> Result<()> {
-        self.say(&ToInit::Start)?;
-        self.wait_for_execve(cgroup)
+    /// Tells it to execute its program: at once where it is ready, and otherwise when it is.
+    pub fn let_go(&mut self) -> Result<()> {
+        if !self.told {
+            self.say(&ToInit::Start)?;
+            self.told = true;
+        }
+        Ok(())
     }
 
-    fn wait_for_execve(&self, cgroup: Option<&Directory>) -> Result<()> {
-        self.wait_for_word()?;
-        match ToParent::receive(&self.channel)? {
-            Some(ToParent::Passed) => {}
-            Some(ToParent::Failed(error)) => return Err(error),
-            Some(other) => return Err(Error::new(format!("init said {other:?} at the gate"))),
-            None => return Err(death::explain(self.pidfd(), cgroup)),
-        }
+    /// Waits until its program executes.
+    pub fn wait_for_execve(&self, cgroup: Option<&Directory>) -> Result<()> {
         self.wait_for_word()?;
         match ToParent::receive(&self.channel)? {
             // Its end closes the channel as execve does.
@@ -209,7 +222,7 @@ impl<'a> Newborn<'a> {
                 Execution::Done | Execution::Unknown => Ok(()),
             },
             Some(ToParent::Failed(error)) => Err(error),
-            Some(other) => Err(Error::new(format!("init said {other:?} after the gate"))),
+            Some(other) => Err(Error::new(format!("the process said {other:?} when it was ready"))),
         }
     }
 

@@ -8,7 +8,7 @@ use super::birth::{self, Birth};
 use super::channel::Channel;
 use super::init::{self, Inheritance};
 use super::messages::ToInit;
-use super::network;
+use super::network::Network;
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
@@ -33,6 +33,8 @@ const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 pub struct Cradle<'c, 'h, 'a> {
     /// Its cgroup.
     pub home: &'c mut Home<'h>,
+    /// Its network namespace, where we have it made.
+    pub network: Option<Network>,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -49,7 +51,7 @@ pub struct Cradle<'c, 'h, 'a> {
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
+    let Cradle { home, network, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
     let Cradle { hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
@@ -57,7 +59,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let (ours, theirs) = Channel::pair()?;
     let init_waits_alone = gate.outlives_parent();
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if !network::is_made_by_parent(plan) {
+    if network.is_none() {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
@@ -99,8 +101,8 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     timeline::done("oom score, id maps");
-    if network::is_made_by_parent(plan) {
-        let network = network::make(&procfs)?;
+    if let Some(network) = network {
+        let network = network.finish()?;
         move_net_devices(plan, &procfs, network.as_fd())?;
         newborn.say(&ToInit::Network(network))?;
     } else if !plan.net_devices.is_empty() {
@@ -171,6 +173,7 @@ pub fn care<'a>(plan: &'a Plan, hook_outputs: &'a Outputs, newborn: &Newborn<'_>
         listener: plan.seccomp.as_ref().and_then(Source::listener),
         state: plan.state(Status::Creating, newborn.pid()),
         rlimits: &plan.process.rlimits,
+        terminal: plan.process.terminal.is_some(),
     }
 }
 

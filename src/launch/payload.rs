@@ -28,7 +28,7 @@ use crate::kernel::{
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::signals;
-use crate::timeline;
+use crate::{timeline, warning};
 
 /// More than any account file has; a hostile image's may have no end.
 const LONGEST_ACCOUNT_FILE: u64 = 1 << 20;
@@ -116,6 +116,7 @@ pub fn become_process(
         false => (filter, None),
     };
     load(early.as_ref(), channel)?;
+    warning::keep();
     let entered = try_cwd(process)?;
     set_limits(process, channel)?;
     become_user(&procfs, process)?;
@@ -123,6 +124,9 @@ pub fn become_process(
     match entered {
         Entered::NotYet => enter_cwd(&process.cwd)?,
         Entered::Yes => {}
+    }
+    for text in warning::take_kept() {
+        ToParent::Warning(text).send(channel)?;
     }
     timeline::done("become the user");
     let program = look_up(process, &environment(process))?;

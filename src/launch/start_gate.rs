@@ -67,10 +67,10 @@ impl Gate {
         match self {
             Gate::Channel => {
                 ToInit::Start.wait(&channel)?;
-                ToParent::Passed.send(&channel)?;
                 Ok(Reporter::Channel(channel))
             }
             Gate::Pipes { start, answer } => {
+                ToInit::Committed.wait(&channel)?;
                 drop(channel);
                 let mut start = File::from(start);
                 let mut word = [0; 1];

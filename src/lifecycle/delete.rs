@@ -53,11 +53,14 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
     let _lock = store.lock(id)?;
     let container = match Container::load(global, id) {
         Ok(container) => container,
-        Err(error) => {
-            // Without a readable record nothing but the directory is known; `create` makes the record first.
+        // What a `create` that was killed has left: a directory without a record, which it makes first of all.
+        Err(error) if error.kind() == Kind::NoSuchContainer => {
             store.remove(id)?;
-            return if force == Force::Yes { Ok(()) } else { Err(error) };
+            return Err(error);
         }
+        // A record that can't be read: nothing but the directory is known.
+        Err(_) if force == Force::Yes => return store.remove(id),
+        Err(error) => return Err(error),
     };
     match container.status()? {
         Status::Stopped | Status::Created => {}

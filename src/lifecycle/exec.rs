@@ -7,7 +7,8 @@ use nix::errno::Errno;
 
 use super::container::Container;
 use super::foreground::Company;
-use super::{Attachment, Global, NOT_STARTED, cgroup, foreground, pid_file, rdt, sockets};
+use super::pid_file::{self, PidFile};
+use super::{Attachment, Global, NOT_STARTED, cgroup, foreground, rdt, sockets};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::Directory;
@@ -129,12 +130,10 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     rdt::add(&container.record, process.pid())?;
     process.send_filter(filter).context(NOT_STARTED)?;
     timeline::done("send the filter");
-    process.attend(&join.care(&process), cgroup.as_ref()).context(NOT_STARTED)?;
+    let pid_file = bring_to_ready(&join, &mut process, cgroup.as_ref(), options)?;
     timeline::done("wait for Ready");
-    sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
-    let pid_file = pid_file::write(options.pid_file.as_deref(), process.pid())?;
-    process.commit()?;
-    process.start(cgroup.as_ref())?;
+    process.let_go()?;
+    process.wait_for_execve(cgroup.as_ref())?;
     timeline::done("wait for execve");
     pid_file.keep();
 
@@ -151,6 +150,29 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
             Ok(code)
         }
     }
+}
+
+/// Brings the process to where it can only execute its program; where nothing is left to be done then, it does so by itself
+/// (as in `create`).
+fn bring_to_ready(
+    join: &Join,
+    process: &mut Newborn<'_>,
+    cgroup: Option<&Directory>,
+    options: &Options,
+) -> Result<PidFile> {
+    let care = join.care(process);
+    let tell = |process: &Newborn<'_>| {
+        sockets::send_pidfd(options.pidfd_socket.as_deref(), process.pidfd())?;
+        pid_file::write(options.pid_file.as_deref(), process.pid())
+    };
+    if !care.ends_before_ready() {
+        process.attend(&care, cgroup).context(NOT_STARTED)?;
+        return tell(process);
+    }
+    let pid_file = tell(process)?;
+    process.let_go()?;
+    process.attend(&care, cgroup).context(NOT_STARTED)?;
+    Ok(pid_file)
 }
 
 /// A paused container would freeze the process at its birth.

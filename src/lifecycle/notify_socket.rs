@@ -21,6 +21,7 @@ use nix::unistd::pipe2;
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::mounts::{Bind, DestinationLink, Mount, MountAttr, Reach, SourceLink, What};
 use crate::kernel::process::Pidfd;
+use crate::kernel::signals;
 use crate::plan::Plan;
 use crate::sys::socket;
 use crate::warning::warn;
@@ -41,6 +42,11 @@ const LONGEST_MESSAGE: usize = 4096;
 /// The manager's socket, where one waits: an absolute path, or a name without a file behind `@`.
 fn asked() -> Option<OsString> {
     env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty())
+}
+
+/// Whether a manager waits.
+pub(super) fn is_asked() -> bool {
+    asked().is_some()
 }
 
 /// Where a manager waits, adds to the container what tells its process where to speak.
@@ -121,9 +127,10 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Waits until `process` (of this `pid`) says that it is ready, or ends; the manager then knows it as the one to
-    /// watch, and has understood so before we end.
+    /// Waits until `process` (of this `pid`) says that it is ready, or ends, with the signals that end a program in
+    /// force again; the manager then knows it as the one to watch, and has understood so before we end.
     pub fn relay_until_ready(self, pid: i32, process: &Pidfd) -> Result<()> {
+        signals::give_back()?;
         loop {
             let mut fds = [
                 PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),

@@ -137,7 +137,8 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     record.set_init(process);
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
-    reservation.commit()?;
+    reservation.publish()?;
+    reservation.commit();
     let _kept = home.commit();
     rdt.map(NewGroups::commit);
     Ok(restored)

@@ -57,8 +57,8 @@ pub fn run(global: &Global, options: &Options) -> Result<i32> {
 fn run_detached(global: &Global, options: &Options, own_binary: View) -> Result<()> {
     let waits = Waits::ForUs(own_binary);
     let signals = Signals::that_end_a_program()?;
-    let made = create::make(global, &options.create, waits, Terminal::GoesToSocket, &signals)?;
-    let notifications = start(global, &made, &signals)?;
+    let mut made = create::make(global, &options.create, waits, Terminal::GoesToSocket, &signals)?;
+    let notifications = start(global, &mut made, &signals)?;
     let (pid, process) = made.init.release();
     match notifications {
         Some(notifications) => notifications.relay_until_ready(pid, &process),
@@ -74,7 +74,7 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     }
     let mut made = create::make(global, &options.create, waits, Terminal::StaysWithUs, &signals)?;
     let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
-    let notifications = start(global, &made, &signals)?;
+    let notifications = start(global, &mut made, &signals)?;
     let (pid, process) = made.init.release();
     let company = Company { terminal, notifications, signals: &signals };
     let code = foreground::stay_with(pid, &process, company)?;
@@ -96,14 +96,15 @@ fn delete_if_there(global: &Global, id: &str) -> Result<()> {
 /// From here on the container is on record: what fails now removes it as `delete` would.
 fn start(
     global: &Global,
-    made: &Made<'_>,
+    made: &mut Made<'_>,
     signals: &Signals,
 ) -> Result<Option<notify_socket::Relay>> {
     let store = Store::new(&global.root);
     let record = &made.record;
-    let go = || {
+    let mut go = || {
         let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
-        made.init.start(made.cgroup.as_ref())?;
+        made.init.let_go()?;
+        made.init.wait_for_execve(made.cgroup.as_ref())?;
         timeline::done("wait for execve");
         hooks_outside::run_poststart(record, Some(signals))?;
         Ok(notifications)

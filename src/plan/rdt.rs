@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_class_is_the_root_and_schemata_have_the_last_word() {
+    fn the_default_class_is_the_root_and_schemata_have_the_final_record() {
         let planned = plan(&IntelRdt {
             clos_id: "/".into(),
             schemata: vec!["L3:0=1".into()],

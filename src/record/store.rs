@@ -17,8 +17,8 @@ use crate::error::{Call, Context, Error, Kind, Result};
 const STATE_FILE: &str = "state.json";
 /// Where the next record is written before it takes the place of the last one.
 const NEXT_STATE_FILE: &str = ".state.json.next";
-/// Where the last word on a container being made lies, until it is said.
-const LAST_WORD_FILE: &str = ".state.json.created";
+/// Where the final record of a container being made lies, until it takes that place.
+const FINAL_STATE_FILE: &str = ".state.json.created";
 
 /// The records of all containers under one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,9 +151,9 @@ impl Reservation {
         write(&self.directory, record)
     }
 
-    /// Writes the last word on the record down beforehand, while there is time to.
-    pub fn prepare(&self, last_word: &Record) -> Result<()> {
-        write_down(&self.directory.join(LAST_WORD_FILE), last_word)
+    /// Writes the final record down beforehand, while there is time to.
+    pub fn prepare(&self, final_record: &Record) -> Result<()> {
+        write_down(&self.directory.join(FINAL_STATE_FILE), final_record)
     }
 
     /// Whether the container was deleted, and its id is another's now.
@@ -162,11 +162,14 @@ impl Reservation {
         serde_json::from_slice::<Record>(&text).is_ok_and(|record| record.created != self.created)
     }
 
-    /// Says the last word, and keeps the directory.
-    pub fn commit(mut self) -> Result<()> {
-        replace_state(&self.directory, &self.directory.join(LAST_WORD_FILE))?;
+    /// Puts the final record in its place.
+    pub fn publish(&self) -> Result<()> {
+        replace_state(&self.directory, &self.directory.join(FINAL_STATE_FILE))
+    }
+
+    /// Keeps the directory: the container is made.
+    pub fn commit(mut self) {
         self.fate = Fate::Kept;
-        Ok(())
     }
 }
 
@@ -341,7 +344,8 @@ mod tests {
     fn made(store: &Store) {
         let reservation = store.reserve(&record("web")).expect("free");
         reservation.prepare(&record("web")).expect("disk");
-        reservation.commit().expect("disk");
+        reservation.publish().expect("disk");
+        reservation.commit();
     }
 
     #[test]

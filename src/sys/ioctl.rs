@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 
 /// `SIOCSIFFLAGS` of <linux/sockios.h>; libc's constant does not fit every C library's ioctl(3).
-const SET_INTERFACE_FLAGS: libc::Ioctl = 0x8914;
+pub(super) const SET_INTERFACE_FLAGS: libc::Ioctl = 0x8914;
 
 /// A terminal's size in characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,6 +74,15 @@ pub fn set_window_size(terminal: impl AsFd, size: WindowSize) -> nix::Result<()>
 
 /// Sets the flags of the network interface `name` (`SIOCSIFFLAGS`): `IFF_UP` and the like. Names have at most 15 bytes.
 pub fn set_interface_flags(socket: impl AsFd, name: &str, flags: i16) -> nix::Result<()> {
+    let request = interface_flags(name, flags)?;
+    // SAFETY: the request reads one `ifreq`, whose name ends in a zero and whose flags are set.
+    let answer =
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SET_INTERFACE_FLAGS, &raw const request) };
+    Errno::result(answer).map(drop)
+}
+
+/// What `SIOCSIFFLAGS` reads.
+pub(super) fn interface_flags(name: &str, flags: i16) -> nix::Result<libc::ifreq> {
     // SAFETY: all-zero bits are a valid `ifreq`: plain numbers and arrays of them.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() >= request.ifr_name.len() {
@@ -83,8 +92,5 @@ pub fn set_interface_flags(socket: impl AsFd, name: &str, flags: i16) -> nix::Re
         *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = flags;
-    // SAFETY: the request reads one `ifreq`, whose name ends in a zero and whose flags are set.
-    let answer =
-        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SET_INTERFACE_FLAGS, &raw const request) };
-    Errno::result(answer).map(drop)
+    Ok(request)
 }

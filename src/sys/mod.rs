@@ -12,6 +12,7 @@ pub mod ioctl;
 pub mod keyctl;
 pub mod mount_api;
 pub mod netlink;
+pub mod netns;
 pub mod pidfd;
 pub mod prctl;
 pub mod prlimit;
