@@ -201,6 +201,21 @@ fn run_keep_keeps_the_stopped_container() {
     container.assert_nothing_left();
 }
 
+/// Its process may run: only `--force` may take away what is left.
+#[test]
+fn a_damaged_record_is_deleted_by_force_only() {
+    let container = Container::sleeping();
+    container.up();
+    let pid = container.pid();
+    let record = container.root().join(&container.id).join("state.json");
+    let whole = fs::read(&record).unwrap();
+    fs::write(&record, &whole[..whole.len() / 2]).unwrap();
+    assert_ne!(container.delete().code(), 0);
+    assert!(record.exists());
+    fs::write(&record, whole).unwrap();
+    assert_eq!(container.pid(), pid);
+}
+
 #[test]
 fn the_pid_file_holds_the_pid_and_nothing_else() {
     let container = Container::sleeping();

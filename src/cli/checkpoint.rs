@@ -1,6 +1,6 @@
 //! The flags of `checkpoint` and `restore`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::containers::{attachment, create_options, exit_code};
 use super::flags;
@@ -64,8 +64,8 @@ fn common(given: &Given) -> Result<Common> {
         }
     }
     Ok(Common {
-        images: given.path(&flags::IMAGE_PATH).unwrap_or_else(|| PathBuf::from("checkpoint")),
-        work: given.path(&flags::WORK_PATH),
+        images: given.absolute_path_or(&flags::IMAGE_PATH, Path::new("checkpoint"))?,
+        work: given.absolute_path(&flags::WORK_PATH)?,
         switches,
         cgroups: cgroup_mode(given.text(&flags::MANAGE_CGROUPS_MODE)?.unwrap_or_default())?,
         empty_namespaces: empty_namespaces(&given.texts(&flags::EMPTY_NS)?)?,

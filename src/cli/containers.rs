@@ -74,7 +74,8 @@ pub(super) fn create_options(given: &Given) -> Result<create::Options> {
         bundle: given.path(&flags::BUNDLE).unwrap_or_else(|| PathBuf::from(".")),
         console_socket: given.path(&flags::CONSOLE_SOCKET),
         pidfd_socket: given.path(&flags::PIDFD_SOCKET),
-        pid_file: given.path(&flags::PID_FILE),
+        // Absolute, for what is relative later starts at the bundle.
+        pid_file: given.absolute_path(&flags::PID_FILE)?,
         root_switch: match given.switch(&flags::NO_PIVOT)? {
             true => Switch::MoveAndChroot,
             false => Switch::Pivot,

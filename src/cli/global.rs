@@ -32,7 +32,7 @@ pub fn open_log(given: &Given) -> Result<()> {
 
 /// Begins the timeline that `--timeline` asks for.
 pub fn begin_timeline(given: &Given, verb: &str) -> Result<()> {
-    match given.path(&flags::TIMELINE) {
+    match given.absolute_path(&flags::TIMELINE)? {
         Some(file) => timeline::begin(&file, verb),
         None => Ok(()),
     }

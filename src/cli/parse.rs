@@ -4,13 +4,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration;
 use super::grammar::{Flag, FlagsEnd, Takes};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Call, Error, Kind, Result};
 
 /// What was given on the command line.
 #[derive(Debug, Default)]
@@ -140,6 +140,16 @@ impl Given {
         self.last(flag).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
+    /// As [`Given::path`], with a relative path taken from the current directory.
+    pub fn absolute_path(&self, flag: &Flag) -> Result<Option<PathBuf>> {
+        self.path(flag).map(|path| absolute(&path)).transpose()
+    }
+
+    /// The same, with a default.
+    pub fn absolute_path_or(&self, flag: &Flag, default: &Path) -> Result<PathBuf> {
+        absolute(self.path(flag).as_deref().unwrap_or(default))
+    }
+
     /// A flag's value as text; an empty one counts as not given.
     pub fn text(&self, flag: &Flag) -> Result<Option<&str>> {
         match self.last(flag).map(|value| text_of(value)).transpose()? {
@@ -226,6 +236,10 @@ fn invalid(value: &OsString, flag: &Flag, why: &str) -> Error {
 
 fn usage(message: String) -> Error {
     Error::refused(message).of_kind(Kind::Usage)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).call(|| "getcwd()")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, stat};
 
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
@@ -140,6 +140,16 @@ pub fn open_path(namespace: Namespace, path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
         .call(|| format!("open({path:?})"))
         .with_context(|| format!("join the {} namespace", namespace.name()))
+}
+
+/// Whether `path` leads to the namespace that this process is in.
+pub fn is_own(namespace: Namespace, path: &Path) -> Result<bool> {
+    let own = Path::new("/proc/self/ns").join(namespace.file());
+    let identity = |path: &Path| {
+        let status = stat(path).call(|| format!("stat({path:?})"))?;
+        Ok::<_, Error>((status.st_dev, status.st_ino))
+    };
+    Ok(identity(path)? == identity(&own)?)
 }
 
 /// Joins the namespace `fd` refers to; of a pid namespace only children born afterwards are members.

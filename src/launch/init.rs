@@ -274,7 +274,7 @@ fn run_start_container_hooks(plan: &Plan, outputs: &Outputs) -> Result<()> {
     let state = plan.state(Status::Created, getpid().as_raw());
     let mut hooks = plan.hooks.start_container.clone();
     for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
-        hook.env.clone_from(&plan.process.env);
+        hook.env = payload::environment(&plan.process);
     }
     run_hooks("startContainer", &hooks, &state, outputs)
 }

@@ -232,7 +232,7 @@ fn verify_cwd() -> Result<()> {
 }
 
 /// Adds what a process expects and its configuration lacks: HOME, from the container's own account file.
-fn environment(process: &Process) -> Vec<String> {
+pub(super) fn environment(process: &Process) -> Vec<String> {
     let mut environment = process.env.clone();
     let home = environment.iter().position(|entry| entry.starts_with("HOME="));
     if home.is_some_and(|position| environment[position].len() > "HOME=".len()) {
@@ -296,6 +296,12 @@ fn find(name: &str, environment: &[String]) -> Result<PathBuf> {
     for directory in path.split(':') {
         let candidate = Path::new(if directory.is_empty() { "." } else { directory }).join(name);
         match executable(&candidate) {
+            Ok(()) if candidate.is_relative() => {
+                return Err(Error::new(
+                    "cannot run executable found relative to current directory",
+                )
+                .hint(format!("make {directory:?} of PATH an absolute path")));
+            }
             Ok(()) => return Ok(candidate),
             // Not in the kernel's words: callers would take them for the reason.
             Err(error) if error.errno() == Some(Errno::EACCES) => {

@@ -137,7 +137,7 @@ pub fn checkpoint(global: &Global, options: &Options) -> Result<()> {
 /// What the bundle of a container says, once more: a checkpoint has to know its mounts.
 fn plan_of(container: &Container) -> Result<Plan> {
     let record = &container.record;
-    let bundle = Bundle::open(&record.bundle)?;
+    let bundle = Bundle::read(record.bundle.clone())?;
     let request = Request {
         id: &record.id,
         bundle: &bundle.path,

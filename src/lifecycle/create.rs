@@ -9,11 +9,13 @@ use crate::error::{Context, Error, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{self, Home};
 use crate::kernel::keyring::Session;
+use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
 use crate::kernel::rdt::{NewGroups, mount_point};
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
+use crate::kernel::sysctl::Sysctl;
 use crate::kernel::{lsm, own_binary};
 use crate::launch::network::Network;
 use crate::launch::newborn::{Care, Newborn};
@@ -27,6 +29,9 @@ use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::OCI_VERSION;
 use crate::timeline;
+
+/// What callers know from runc for what fails between the clone and the gate.
+const NOT_READY: &str = "error during container init";
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,7 +117,7 @@ pub(super) fn make<'a>(
     terminal: Terminal,
     interrupts: &'a Signals,
 ) -> Result<Made<'a>> {
-    let bundle = Bundle::open(&options.bundle)?;
+    let bundle = Bundle::enter(&options.bundle)?;
     timeline::done("read config.json");
     let host = Host::probe()?;
     let maker = Maker::of(global, &host, interrupts)?;
@@ -182,9 +187,8 @@ pub(super) fn make<'a>(
     }
     reservation.commit();
     pid_file.keep();
-    let cgroup = home.commit();
     rdt.map(NewGroups::commit);
-    Ok(Made { init, cgroup, record })
+    Ok(Made { init, cgroup: home.commit(), record })
 }
 
 fn bring_to_ready(
@@ -193,7 +197,7 @@ fn bring_to_ready(
     plan: &Plan,
     home: &Home<'_>,
 ) -> Result<()> {
-    init.attend(care, home.directory()).context(NOT_STARTED)?;
+    init.attend(care, home.directory()).context(NOT_READY).context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     container_cgroup::delegate(home, plan, init.pid())
 }
@@ -241,6 +245,7 @@ pub(super) fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Resu
     if plan.rdt.is_some() {
         mount_point()?;
     }
+    refuse_sysctls_of_our_network(plan)?;
     if !plan.rootfs.path.is_dir() {
         return Err(Error::refused(format!(
             "root.path: {} is not a directory",
@@ -248,6 +253,21 @@ pub(super) fn refuse(options: &Options, plan: &Plan, terminal: Terminal) -> Resu
         )));
     }
     Ok(())
+}
+
+/// A network namespace that is joined may be the host's own.
+fn refuse_sysctls_of_our_network(plan: &Plan) -> Result<()> {
+    let Some(path) = plan.namespaces.joins(Namespace::Network) else { return Ok(()) };
+    let of_network = plan.sysctls.iter().find(|sysctl| sysctl.path.starts_with("sys/net/"));
+    match of_network {
+        Some(Sysctl { name, .. }) if namespaces::is_own(Namespace::Network, path)? => {
+            Err(Error::refused(format!(
+                "linux.sysctl: {name:?} is not allowed in host network namespace"
+            ))
+            .hint(format!("{} leads to it", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) -> Result<()> {

@@ -93,7 +93,7 @@ struct Restored {
 
 fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<Restored> {
     criu::check_installed()?;
-    let bundle = Bundle::open(&options.create.bundle)?;
+    let bundle = Bundle::enter(&options.create.bundle)?;
     let host = Host::probe()?;
     let maker = Maker::of(global, &host, signals)?;
     let request = create::request(&options.create, &bundle, &maker);

@@ -20,10 +20,15 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Reads the bundle at `path`, which may be relative to the current directory.
-    pub fn open(path: &Path) -> Result<Self> {
-        let path =
-            fs::canonicalize(path).call(|| format!("realpath({path:?})")).context("bundle")?;
+    /// Reads the bundle at `path`, and makes it the current directory: as with runc, what is relative starts there from
+    /// then on, and hooks run there.
+    pub fn enter(path: &Path) -> Result<Self> {
+        nix::unistd::chdir(path).call(|| format!("chdir({path:?})")).context("bundle")?;
+        Self::read(nix::unistd::getcwd().call(|| "getcwd()").context("bundle")?)
+    }
+
+    /// Reads the bundle at `path`, absolute.
+    pub fn read(path: PathBuf) -> Result<Self> {
         let spec = read(&path.join("config.json")).map_err(|error| {
             let error =
                 error.hint("a bundle is a directory with a config.json; name it with --bundle");

@@ -81,6 +81,23 @@ fn get_their_own_environment_only() {
 }
 
 #[test]
+fn begin_in_the_bundle() {
+    let mut container = Container::new();
+    let log = container.dir().join("log");
+    let script = format!("pwd >>{}", log.display());
+    for name in ["prestart", "createRuntime", "poststart"] {
+        let object = container.config.as_object_mut().unwrap();
+        object.entry("hooks").or_insert(json!({}))[name] = hook(name, &script);
+    }
+    if !only_on(&[Kind::Etui, Kind::Runc], "its hooks begin where it was called") {
+        return;
+    }
+    container.run().ok();
+    let log = fs::read_to_string(log).unwrap();
+    assert_eq!(log.lines().collect::<Vec<_>>(), [container.bundle().to_str().unwrap(); 3]);
+}
+
+#[test]
 fn run_in_the_namespaces_of_the_specification() {
     let mut container = Container::new();
     let log = logging(&mut container, "echo $1 $(readlink /proc/self/ns/mnt) $(hostname)");
@@ -119,6 +136,22 @@ fn start_container_hooks_run_inside_before_the_program() {
     container.start().ok();
     container.wait_until("stopped");
     assert_eq!(container.output(), "inside this\n");
+}
+
+#[test]
+fn start_container_hooks_have_the_environment_of_the_process() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "no environment is none") {
+        return;
+    }
+    let mut container =
+        Container::sh("cat /tmp/hook").with("/process/env", json!(["PATH=/bin", "A=b"]));
+    container.set(
+        "/hooks",
+        json!({ "startContainer": [
+            { "path": "/bin/sh", "args": ["sh", "-c", "echo $A $HOME >/tmp/hook"] }
+        ] }),
+    );
+    assert_eq!(container.run().ok().text(), "b /root");
 }
 
 #[test]

@@ -372,6 +372,23 @@ fn sysctls_are_set() {
     assert_eq!(container.run().ok().lines(), ["1", "4242"]);
 }
 
+/// As containers of a Kubernetes pod on the host's network have it.
+#[test]
+fn sysctls_of_the_hosts_network_are_refused_where_it_is_joined() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "the host's are set") {
+        return;
+    }
+    let mut container =
+        Container::new().with("/linux/sysctl", json!({ "net.ipv4.ip_default_ttl": "64" }));
+    let namespaces = container.config["linux"]["namespaces"].as_array_mut().unwrap();
+    for namespace in namespaces {
+        if namespace["type"] == "network" {
+            namespace["path"] = json!(format!("/proc/{}/ns/net", std::process::id()));
+        }
+    }
+    container.run().exits(1).says("not allowed in host network namespace");
+}
+
 #[test]
 fn no_mount_reaches_the_host() {
     let container = Container::sleeping().with("/linux/rootfsPropagation", "shared");

@@ -126,3 +126,24 @@ fn in_the_foreground_the_runtime_is_whom_the_manager_watches() {
     container.kill("KILL").ok();
     assert_eq!(run.wait().unwrap().code(), Some(137));
 }
+
+#[test]
+fn a_detached_run_that_waits_can_be_ended() {
+    if !only_on(&[Kind::Etui], "runc waits differently") {
+        return;
+    }
+    let container = Container::sleeping();
+    let _manager = manager(&container);
+    let bundle = container.bundle();
+    let run = ["run", "--detach", "--bundle", bundle.to_str().unwrap(), &container.id];
+    let mut run = with_manager(&container, &run).spawn().unwrap();
+    wait_for("the container", || container.verb(&["state", &container.id]).status.success());
+    container.wait_until("running");
+    assert!(is_waiting(&mut run));
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(run.id().cast_signed()),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .unwrap();
+    wait_for("its end", || run.try_wait().unwrap().is_some());
+}

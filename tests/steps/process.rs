@@ -48,6 +48,35 @@ fn keeps_the_callers_groups_where_an_annotation_says_so() {
 }
 
 #[test]
+fn is_not_looked_up_beside_its_working_directory() {
+    let container = Container::new()
+        .with("/process/env", json!(["PATH=bin"]))
+        .with("/process/args", json!(["true"]));
+    if !only_on(&[Kind::Etui, Kind::Runc], "a relative PATH counts") {
+        return;
+    }
+    container.run().exits(1).says("cannot run executable found relative to current directory");
+}
+
+#[test]
+fn what_it_can_not_have_is_told_in_the_log_and_not_to_the_container() {
+    let mut container =
+        Container::sh("echo out").with("/process/capabilities/ambient", json!(["CAP_KILL"]));
+    if !only_on(&[Kind::Etui], "it warns in other words") {
+        return;
+    }
+    let log = container.dir().join("log");
+    let mut command = container.command();
+    container.write_config();
+    command.arg("--log").arg(&log).args(["run", "--bundle"]).arg(container.bundle());
+    command.arg(&container.id);
+    let outcome = container.complete(command).ok();
+    assert_eq!(outcome.stderr, "");
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("CAP_KILL"), "{log}");
+}
+
+#[test]
 fn has_its_umask() {
     let container = Container::sh("umask").with("/process/user/umask", 0o027);
     assert_eq!(container.run().ok().text(), "0027");

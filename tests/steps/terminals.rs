@@ -28,6 +28,24 @@ fn a_console_socket_gets_the_terminal() {
 }
 
 #[test]
+fn a_relative_console_socket_starts_at_the_bundle() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "it starts where the runtime is called") {
+        return;
+    }
+    let container = on_a_terminal("echo here");
+    let socket = ConsoleSocket::bind(&container.bundle().join("console.sock"));
+    // A pid file starts where the runtime is called, which is `/` here.
+    let pid_file = container.dir().join("pid");
+    let flags =
+        ["--console-socket", "console.sock", "--pid-file", &pid_file.to_str().unwrap()[1..]];
+    container.create_with(&flags).ok();
+    let (mut master, _) = socket.receive();
+    assert!(pid_file.exists());
+    container.start().ok();
+    read_until(&mut master, "here");
+}
+
+#[test]
 fn a_terminal_is_the_controlling_one_and_belongs_to_the_user() {
     let container = on_a_terminal(
         "(: >/dev/tty) && echo controlling; stat -L -c '%u %t' /proc/self/fd/0; tty; echo done",
