@@ -1,14 +1,12 @@
 //! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use nix::unistd::Pid;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::birth::{self, Birth};
 use super::channel::Channel;
 use super::init::{self, Inheritance};
 use super::messages::ToInit;
-use super::network::Network;
+use super::network::{self, Network};
 use super::newborn::{Care, Newborn};
 use super::start_gate::Gate;
 use crate::error::{Context, Result};
@@ -33,8 +31,6 @@ const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 pub struct Cradle<'c, 'h, 'a> {
     /// Its cgroup.
     pub home: &'c mut Home<'h>,
-    /// Its network namespace, where we have it made.
-    pub network: Option<Network>,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -51,7 +47,7 @@ pub struct Cradle<'c, 'h, 'a> {
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, network, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
+    let Cradle { home, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
     let Cradle { hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
@@ -59,7 +55,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let (ours, theirs) = Channel::pair()?;
     let init_waits_alone = gate.outlives_parent();
     let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if network.is_none() {
+    if !network::is_made_by_parent(plan) {
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
@@ -101,27 +97,30 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     timeline::done("oom score, id maps");
-    if let Some(network) = network {
-        let network = network.finish()?;
-        move_net_devices(plan, &procfs, network.as_fd())?;
-        newborn.say(&ToInit::Network(network))?;
-    } else if !plan.net_devices.is_empty() {
-        move_net_devices(plan, &procfs, open_network(plan, &procfs, pid)?.as_fd())?;
-    }
-    timeline::done("network");
     Ok(newborn)
 }
 
-/// Moves the interfaces the container gets, before its hooks run and its kernel parameters are set.
-fn move_net_devices(plan: &Plan, procfs: &Procfs, network: BorrowedFd<'_>) -> Result<()> {
-    net_devices::move_all(procfs, &plan.net_devices, network).context("linux.netDevices")
+/// Gives init the network namespace that was made for it, with the interfaces it gets: before its hooks run and its kernel
+/// parameters are set.
+pub fn give_network(newborn: &Newborn<'_>, plan: &Plan, made: Option<Network>) -> Result<()> {
+    let made = made.map(Network::finish).transpose()?;
+    if !plan.net_devices.is_empty() {
+        let procfs = Procfs::open()?;
+        let open = || open_network(plan, &procfs, newborn.pid());
+        let opened = made.is_none().then(open).transpose()?;
+        if let Some(network) = made.as_ref().or(opened.as_ref()) {
+            net_devices::move_all(&procfs, &plan.net_devices, network.as_fd())
+                .context("linux.netDevices")?;
+        }
+    }
+    made.map_or(Ok(()), |network| newborn.say(&ToInit::Network(network)))
 }
 
 /// Where the network namespace is that the clone made, or that is joined.
-fn open_network(plan: &Plan, procfs: &Procfs, pid: Pid) -> Result<OwnedFd> {
+fn open_network(plan: &Plan, procfs: &Procfs, init: i32) -> Result<OwnedFd> {
     match plan.namespaces.joins(Namespace::Network) {
         Some(path) => namespaces::open_path(Namespace::Network, path),
-        None => procfs.open_namespace(&format!("{pid}/ns"), "net"),
+        None => procfs.open_namespace(&format!("{init}/ns"), "net"),
     }
 }
 

@@ -151,7 +151,6 @@ pub(super) fn make<'a>(
         &plan,
         Cradle {
             home: &mut home,
-            network,
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             preserve_fds: passed_on,
@@ -162,7 +161,7 @@ pub(super) fn make<'a>(
     )
     .context(NOT_STARTED)?;
     rdt.iter().try_for_each(|rdt| rdt.add(init.pid()))?;
-    give_filter(&init, &plan, &reservation)?;
+    give_network_and_filter(&init, network, &plan, &reservation)?;
     remember(&init, &mut record, &reservation)?;
     container_cgroup::settle(&home, &plan)?;
     record.stage = Stage::Created;
@@ -331,12 +330,21 @@ pub(super) fn provisional_record(
     record
 }
 
-/// `exec` reads it later.
-fn give_filter(init: &Newborn<'_>, plan: &Plan, reservation: &Reservation) -> Result<()> {
+fn give_network_and_filter(
+    init: &Newborn<'_>,
+    network: Option<Network>,
+    plan: &Plan,
+    reservation: &Reservation,
+) -> Result<()> {
+    // First, for the network is still being made.
     let program = parent::compile_filter(plan)?;
+    timeline::done("compile the filter");
+    parent::give_network(init, plan, network).context(NOT_STARTED)?;
+    timeline::done("network");
+    // `exec` reads it later.
     filter::write(reservation.directory(), &program)?;
     init.send_filter(program).context(NOT_STARTED)?;
-    timeline::done("compile the filter");
+    timeline::done("send the filter");
     Ok(())
 }
 

@@ -35,6 +35,7 @@ use crate::kernel::net_devices::NetDevice;
 use crate::kernel::rdt::Rdt;
 use crate::kernel::rootfs::{Rootfs, Switch};
 use crate::kernel::sysctl::Sysctl;
+use crate::spec::linux::Linux;
 use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::spec::{Resources, Spec};
 
@@ -165,16 +166,17 @@ impl Plan {
     /// Plans the container that `spec` describes on this host, or refuses it: nothing has been touched yet.
     pub fn new(request: &Request<'_>, spec: &Spec, host: &Host) -> Result<Plan> {
         refuse::version(&spec.oci_version)?;
-        let linux = spec.linux.clone().unwrap_or_default();
-        let namespaces = namespaces::plan(&linux)?;
-        refuse::contradictions(spec, &linux, &namespaces)?;
+        let (no_linux, no_resources) = (Linux::default(), Resources::default());
+        let linux = spec.linux.as_ref().unwrap_or(&no_linux);
+        let namespaces = namespaces::plan(linux)?;
+        refuse::contradictions(spec, linux, &namespaces)?;
         let uid_map = namespaces::id_maps(&linux.uid_mappings);
         let gid_map = namespaces::id_maps(&linux.gid_mappings);
         refuse::paths_inside("linux.maskedPaths", &linux.masked_paths)?;
         refuse::paths_inside("linux.readonlyPaths", &linux.readonly_paths)?;
         let (unit, cgroup) = cgroup(request, &linux.cgroups_path, &spec.annotations, host)?;
-        let resources = linux.resources.clone().unwrap_or_default();
-        let limits = limits(request, &resources, host)?;
+        let resources = linux.resources.as_ref().unwrap_or(&no_resources);
+        let limits = limits(request, resources, host)?;
         let mount_label = mounts::label(&linux.mount_label, &spec.annotations)?;
         let mounts = mounts::plan(
             &spec.mounts,
@@ -230,7 +232,7 @@ impl Plan {
             cgroup_necessity: necessity(&linux.cgroups_path, &limits),
             delegated_cgroup: cgroup_owner::delegated(&spec.annotations)?,
             limits,
-            device_filter: resources::device_filter(&linux, host)?,
+            device_filter: resources::device_filter(linux, host)?,
             unit,
             cgroup,
             network_maker: network_maker(&namespaces, host),

@@ -62,10 +62,9 @@ impl Filter {
         let mut bytes = Vec::with_capacity(HEADER + INSTRUCTION * self.program.len());
         bytes.extend(MAGIC);
         bytes.extend(self.flags.bits().to_ne_bytes());
-        for sock_filter { code, jt, jf, k } in &self.program {
-            bytes.extend(code.to_ne_bytes());
-            bytes.extend([*jt, *jf]);
-            bytes.extend(k.to_ne_bytes());
+        for &sock_filter { code, jt, jf, k } in &self.program {
+            let ([c0, c1], [k0, k1, k2, k3]) = (code.to_ne_bytes(), k.to_ne_bytes());
+            bytes.extend_from_slice(&[c0, c1, jt, jf, k0, k1, k2, k3]);
         }
         bytes
     }
