@@ -90,7 +90,7 @@ pub fn run(hook: &Hook, stdin: &[u8]) -> Result<()> {
 pub fn run_in(hook: &Hook, stdin: &[u8], circumstances: Circumstances<'_>) -> Result<()> {
     let interrupt = circumstances.interrupt;
     let mut running = Running::start(hook, stdin, circumstances.outputs)?;
-    let deadline = hook.timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = hook.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         if let Some(status) = running.ended()? {
             running.read_outputs();

@@ -6,6 +6,8 @@ mod support;
 
 #[path = "attacks/binary.rs"]
 mod binary;
+#[path = "attacks/entering.rs"]
+mod entering;
 #[path = "attacks/image.rs"]
 mod image;
 #[path = "attacks/inside.rs"]

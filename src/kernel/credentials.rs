@@ -63,6 +63,19 @@ pub fn become_user(procfs: &Procfs, user: &User, old_groups: OldGroups) -> Resul
         .map_err(|error| explain_unmapped(error, "user", user.uid))
 }
 
+/// Gives up the groups that this process has from its caller, while it may: a user namespace can forbid that for good
+/// (user_namespaces(7)), and whoever is in it would keep them.
+pub fn give_up_groups(old: OldGroups) -> Result<()> {
+    if old == OldGroups::Keep {
+        return Ok(());
+    }
+    match setgroups(&[]) {
+        // Without CAP_SETGID; they are what the caller has anyway.
+        Ok(()) | Err(Errno::EPERM) => Ok(()),
+        other => other.call(|| "setgroups([])"),
+    }
+}
+
 /// Becomes user and group 0 of the user namespace just entered, which start unmapped or as the namespace's maker's.
 pub fn become_root() -> Result<()> {
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));

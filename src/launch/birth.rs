@@ -12,7 +12,10 @@ use super::messages::ToInit;
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::namespaces::{self, Namespace};
-use crate::kernel::process::Pidfd;
+use crate::kernel::process::{self as kernel_process, Pidfd};
+use crate::kernel::procfs::Procfs;
+use crate::kernel::{credentials, limits};
+use crate::plan::process::Process;
 pub(super) use crate::sys::clone::Birth;
 use crate::sys::clone::{CloneArgs, clone3};
 use crate::sys::socket;
@@ -39,16 +42,22 @@ impl Birthplace {
 
 /// One clone, into the cgroup where there is one and the kernel allows it (see `kernel-features.md`): EBUSY when the cgroup hands
 /// controllers down, EACCES without delegation, ENODEV while it is removed, EOPNOTSUPP when it is not a domain.
+///
+/// In a pid namespace that is joined there are others already, who must not look into the new process: it can't be inspected
+/// from its first moment on. Where a user namespace is joined too, its owner could not set its OOM score any more then, so it
+/// is born with that.
 pub(super) fn clone(
     flags: CloneFlags,
     joins: &[(Namespace, BorrowedFd<'_>)],
     cgroup: Option<&Directory>,
+    process: &Process,
 ) -> Result<(Birth, Birthplace)> {
     let among = |wanted| joins.iter().copied().find(|(kind, _)| *kind == wanted);
     let flags = u64::from(flags.bits().cast_unsigned());
     let user = among(Namespace::User);
     let mut beforehand: Vec<_> = user.into_iter().collect();
-    if let Some((kind, pid_namespace)) = among(Namespace::Pid) {
+    let others = among(Namespace::Pid);
+    if let Some((kind, pid_namespace)) = others {
         match namespaces::join(kind, pid_namespace).context("linux.namespaces") {
             // The right to join it may come with the user namespace.
             Err(error) if error.errno() == Some(Errno::EPERM) && user.is_some() => {
@@ -58,8 +67,8 @@ pub(super) fn clone(
         }
     }
     let born = match user {
-        Some(_) => clone_as_sibling(flags, &beforehand, cgroup),
-        None => clone_into(flags, cgroup),
+        Some(_) => clone_as_sibling(flags, &beforehand, cgroup, process),
+        None => clone_unseen(flags, cgroup, others.is_some()),
     };
     born.map_err(|error| match error.errno() {
         Some(Errno::EAGAIN) => {
@@ -67,6 +76,18 @@ pub(super) fn clone(
         }
         _ => namespaces::explain(error),
     })
+}
+
+/// A process among `others` is born one that nobody may look into.
+fn clone_unseen(
+    flags: u64,
+    cgroup: Option<&Directory>,
+    others: bool,
+) -> Result<(Birth, Birthplace)> {
+    if others {
+        kernel_process::forbid_inspection()?;
+    }
+    clone_into(flags, cgroup)
 }
 
 fn clone_into(flags: u64, cgroup: Option<&Directory>) -> Result<(Birth, Birthplace)> {
@@ -94,12 +115,13 @@ fn clone_as_sibling(
     flags: u64,
     joins: &[(Namespace, BorrowedFd<'_>)],
     cgroup: Option<&Directory>,
+    process: &Process,
 ) -> Result<(Birth, Birthplace)> {
     let (ours, theirs) = socket::pair(SockType::SeqPacket).call(|| "socketpair()")?;
     match clone3(CloneArgs { flags: 0, cgroup: None }).call(|| "clone3(0)")? {
         Birth::Child => {
             drop(ours);
-            between(flags, joins, cgroup, &theirs)
+            between(|| join_and_clone(flags, joins, cgroup, process), &theirs)
         }
         Birth::Parent { pidfd, .. } => {
             drop(theirs);
@@ -110,18 +132,26 @@ fn clone_as_sibling(
     }
 }
 
-/// The go-between's whole life; only init returns from it.
-fn between(
+fn join_and_clone(
     flags: u64,
     joins: &[(Namespace, BorrowedFd<'_>)],
     cgroup: Option<&Directory>,
+    process: &Process,
+) -> Result<(Birth, Birthplace)> {
+    if let Some(score) = process.oom_score_adj {
+        limits::set_own_oom_score_adj(&Procfs::open()?, score).context("process.oomScoreAdj")?;
+    }
+    credentials::give_up_groups(process.old_groups)?;
+    joins.iter().try_for_each(|(kind, fd)| namespaces::join(*kind, *fd))?;
+    clone_unseen(flags | libc::CLONE_PARENT as u64, cgroup, true)
+}
+
+/// The go-between's whole life; only init returns from it.
+fn between(
+    clone: impl FnOnce() -> Result<(Birth, Birthplace)>,
     parent: &OwnedFd,
 ) -> Result<(Birth, Birthplace)> {
-    let made = joins
-        .iter()
-        .try_for_each(|(kind, fd)| namespaces::join(*kind, *fd))
-        .and_then(|()| clone_into(flags | libc::CLONE_PARENT as u64, cgroup));
-    let told = match made {
+    let told = match clone() {
         Ok((Birth::Child, birthplace)) => return Ok((Birth::Child, birthplace)),
         Ok((Birth::Parent { pid, pidfd }, birthplace)) => {
             let word = format!("{} {}", pid, u8::from(birthplace == Birthplace::Elsewhere));

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
 use nix::unistd::{getpid, sethostname, setsid};
 
 use super::arrival::{Arrival, Departure, with_prepared};
@@ -26,7 +27,7 @@ use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
-use crate::sys::uts;
+use crate::sys::{signals, uts};
 use crate::timeline;
 
 /// What init has from its parent besides the plan: descriptors.
@@ -276,7 +277,11 @@ fn run_start_container_hooks(plan: &Plan, outputs: &Outputs) -> Result<()> {
     for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
         hook.env = payload::environment(&plan.process);
     }
-    run_hooks("startContainer", &hooks, &state, outputs)
+    // A hook may close its input early; the program's signals are reset already.
+    signals::ignore(Signal::SIGPIPE);
+    let ran = run_hooks("startContainer", &hooks, &state, outputs);
+    signals::set_default(Signal::SIGPIPE);
+    ran
 }
 
 fn run_hooks(point: &str, hooks: &[Hook], state: &State, outputs: &Outputs) -> Result<()> {

@@ -101,7 +101,8 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
     }
     let beforehand = joined_beforehand(&join.namespaces)?;
     let by_us: Vec<_> = beforehand.iter().map(|kind| (*kind, cradle.init)).collect();
-    let (birth, birthplace) = birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup)?;
+    let (birth, birthplace) =
+        birth::clone(CloneFlags::empty(), &by_us, cradle.cgroup, &join.process)?;
     match birth {
         Birth::Child => {
             timeline::born();
@@ -164,17 +165,21 @@ fn to_ready(
     procfs: Procfs,
     channel: &Channel,
 ) -> Result<Program> {
-    if let Some(score) = join.process.oom_score_adj {
+    // In a user namespace that was joined before its birth it was born with it.
+    let user = join.namespaces.contains(&Namespace::User);
+    let born_there = user && !namespaces.contains(CloneFlags::CLONE_NEWUSER);
+    if let Some(score) = join.process.oom_score_adj.filter(|_| !born_there) {
         limits::set_own_oom_score_adj(&procfs, score).context("process.oomScoreAdj")?;
     }
     process::forbid_inspection()?;
     setsid().call(|| "setsid()")?;
+    enter(join, namespaces, cradle.init)?;
+    timeline::done("enter namespaces");
+    // A keyring belongs to the user namespace it is joined in.
     if let Some(searchers) = join.keyring {
         payload::join_keyring(&join.id, searchers, &join.process, &procfs)?;
     }
-    timeline::done("session, keyring");
-    enter(join, namespaces, cradle.init)?;
-    timeline::done("enter namespaces");
+    timeline::done("keyring");
 
     hand_out_console(join, cradle.console_socket, channel)?;
     payload::set_labels(&procfs, &join.process)?;
@@ -198,6 +203,9 @@ fn to_execve(program: &Program, channel: Channel) -> i32 {
 
 /// All at once, in the kernel's own order (setns(2) on a pidfd, Linux 5.8).
 fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()> {
+    if namespaces.contains(CloneFlags::CLONE_NEWUSER) {
+        credentials::give_up_groups(join.process.old_groups)?;
+    }
     if !namespaces.is_empty() {
         setns(init, namespaces)
             .call(|| format!("setns(init, {namespaces:?})"))

@@ -192,8 +192,11 @@ impl<'a> Newborn<'a> {
 
     /// Says something; where nobody listens any more, what it said last tells why.
     pub(super) fn say(&self, message: &ToInit) -> Result<()> {
-        message.send(&self.channel).map_err(|error| match ToParent::receive(&self.channel) {
-            Ok(Some(ToParent::Failed(own))) => own,
+        message.send(&self.channel).map_err(|error| match error.errno() {
+            Some(Errno::EPIPE | Errno::ECONNRESET) => match ToParent::receive(&self.channel) {
+                Ok(Some(ToParent::Failed(own))) => own,
+                _ => error,
+            },
             _ => error,
         })
     }

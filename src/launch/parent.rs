@@ -59,9 +59,13 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         flags |= plan.namespaces.flags_among(&[Namespace::Network]);
     }
 
+    let way_back = match plan.namespaces.joins(Namespace::Pid) {
+        Some(_) => Some(procfs.open_namespace("self/ns", Namespace::Pid.file())?),
+        None => None,
+    };
     timeline::done("prepare the clone");
     let beforehand: Vec<_> = joins.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
-    let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace())?;
+    let (birth, birthplace) = birth::clone(flags, &beforehand, home.birthplace(), &plan.process)?;
     let (pid, pidfd) = match birth {
         Birth::Child => {
             timeline::born();
@@ -85,11 +89,17 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     };
     timeline::done("clone");
     drop(theirs);
+    // Hooks are born where we are.
+    if let Some(own) = way_back {
+        namespaces::join(Namespace::Pid, own.as_fd())?;
+    }
     let own_binary = (!init_waits_alone).then_some(own_binary);
     let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
-    // Before its ids are mapped, for then it goes on and hides from us.
-    newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    // Before its ids are mapped, for then it goes on and hides from us. In a user namespace that is joined it was born with it.
+    if plan.namespaces.joins(Namespace::User).is_none() {
+        newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
+    }
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)

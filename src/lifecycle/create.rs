@@ -7,7 +7,7 @@ use super::pid_file::{self, PidFile};
 use super::{Global, NOT_STARTED, notify_socket, rdt, socket_activation, sockets};
 use crate::error::{Context, Error, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::{self, Home};
+use crate::kernel::cgroup;
 use crate::kernel::keyring::Session;
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
@@ -168,19 +168,15 @@ pub(super) fn make<'a>(
     reservation.prepare(&record)?;
     timeline::done("limits, devices, record");
     let care = parent::care(&plan, &hook_outputs, &init);
-    let pid_file = match starter {
+    if starter == Starter::Ourselves && goes_on_when_ready(&plan, &care) {
         // It finds the gate open: two processes that wait for each other lose 0.1 ms.
-        Starter::Ourselves if goes_on_when_ready(&plan, &care) => {
-            let pid_file = announce(options, &init, &reservation)?;
-            init.let_go()?;
-            bring_to_ready(&mut init, &care, &plan, &home)?;
-            pid_file
-        }
-        _ => {
-            bring_to_ready(&mut init, &care, &plan, &home)?;
-            announce(options, &init, &reservation)?
-        }
-    };
+        init.let_go()?;
+    }
+    init.attend(&care, home.directory()).context(NOT_READY).context(NOT_STARTED)?;
+    timeline::done("wait for Ready");
+    container_cgroup::delegate(&home, &plan, init.pid())?;
+    // Not before: until now init may be in the host's file system, where `exec` must not follow it.
+    let pid_file = announce(options, &init, &reservation)?;
     if starter == Starter::AnotherCall {
         init.commit()?;
     }
@@ -188,17 +184,6 @@ pub(super) fn make<'a>(
     pid_file.keep();
     rdt.map(NewGroups::commit);
     Ok(Made { init, cgroup: home.commit(), record })
-}
-
-fn bring_to_ready(
-    init: &mut Newborn<'_>,
-    care: &Care<'_>,
-    plan: &Plan,
-    home: &Home<'_>,
-) -> Result<()> {
-    init.attend(care, home.directory()).context(NOT_READY).context(NOT_STARTED)?;
-    timeline::done("wait for Ready");
-    container_cgroup::delegate(home, plan, init.pid())
 }
 
 /// Whether nothing is left to be done between init's being ready and its program.

@@ -76,6 +76,20 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
     remove(store, &container.record)
 }
 
+/// Removes the container of `record`, whose process has ended or is to; not another one that has its id by now, nor what
+/// somebody else has deleted already.
+pub(super) fn delete_this(store: &Store, record: &Record) -> Result<()> {
+    let found = store.lock(&record.id).and_then(|lock| Ok((store.load(&record.id)?, lock)));
+    match found {
+        Ok((now, _lock)) if now.created == record.created => {
+            timeline::done("load the record");
+            remove(store, &now)
+        }
+        Err(error) if error.kind() != Kind::NoSuchContainer => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Kills what is left of the container, and removes all the record names; then the record, then poststop hooks run.
 pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     kill_init(record)?;

@@ -27,7 +27,10 @@ pub enum Stopped {
 pub fn kill(global: &Global, id: &str, signal: i32, stopped: Stopped) -> Result<()> {
     let container = Container::load(global, id)?;
     let reached = match container.record.cgroup_path() {
-        Some(cgroup) if signal == libc::SIGKILL && !has_own_pid_namespace(&container.record) => {
+        // Without an init on record it may be another's.
+        Some(cgroup)
+            if container.record.init().is_some() && needs_cgroup(&container.record, signal) =>
+        {
             kill_cgroup(cgroup)?
         }
         _ => signal_init(&container.record, signal)?,
@@ -38,6 +41,10 @@ pub fn kill(global: &Global, id: &str, signal: i32, stopped: Stopped) -> Result<
             Err(Error::new("container not running").of_kind(Kind::NotRunning))
         }
     }
+}
+
+fn needs_cgroup(record: &Record, signal: i32) -> bool {
+    signal == libc::SIGKILL && !has_own_pid_namespace(record)
 }
 
 /// Whether a signal found a process.

@@ -1,10 +1,9 @@
 //! The verb `run`: create, start, and in the foreground wait and delete.
 
 use super::create::{self, Made, Terminal, Waits};
-use super::delete::Force;
 use super::foreground::Company;
 use super::{Attachment, Global, delete, foreground, hooks_outside, notify_socket};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::kernel::own_binary::{self, View};
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
@@ -80,17 +79,9 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     let code = foreground::stay_with(pid, &process, company)?;
     timeline::done("wait for the end");
     if options.afterwards == Afterwards::Delete {
-        delete_if_there(global, &options.create.id)?;
+        delete::delete_this(&Store::new(&global.root), &made.record)?;
     }
     Ok(code)
-}
-
-/// Another one may have deleted it by now.
-fn delete_if_there(global: &Global, id: &str) -> Result<()> {
-    match delete::delete(global, id, Force::No) {
-        Err(error) if error.kind() == Kind::NoSuchContainer => Ok(()),
-        deleted => deleted,
-    }
 }
 
 /// From here on the container is on record: what fails now removes it as `delete` would.
@@ -111,6 +102,6 @@ fn start(
     };
     go().inspect_err(|_| {
         // The first failure is the one to tell; `delete --force` can remove what is left.
-        let _ = delete::remove(&store, record);
+        let _ = delete::delete_this(&store, record);
     })
 }

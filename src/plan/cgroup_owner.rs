@@ -20,7 +20,8 @@ pub fn plan(spec: &Spec, namespaces: &Namespaces, uid_map: &[IdMap]) -> Option<U
     uid_map
         .iter()
         .find(|map| (map.inside..map.inside.saturating_add(map.size)).contains(&user))
-        .map(|map| Uid::from_raw(map.outside + (user - map.inside)))
+        .and_then(|map| map.outside.checked_add(user - map.inside))
+        .map(Uid::from_raw)
 }
 
 /// The annotation of crun's that has the container's process in a cgroup below its own.

@@ -15,10 +15,13 @@ use nix::errno::Errno;
 use syscalls::{Sysno, raw_syscall};
 
 use super::ioctl::{SET_INTERFACE_FLAGS, interface_flags};
-use super::pidfd;
+use super::pidfd::{self, Ended};
 
 /// `SIOCGSKNS` of <linux/sockios.h> (Linux 4.9): a descriptor of a socket's network namespace.
 const GET_NAMESPACE_OF_SOCKET: usize = 0x894c;
+
+/// The exit status of a maker that has made it.
+const DONE: c_int = 0;
 
 /// Far more than five system calls need.
 const STACK: usize = 16 << 10;
@@ -83,14 +86,17 @@ pub fn begin() -> Result<Making, Failure> {
 impl Making {
     /// Waits until it is made.
     pub fn finish(self) -> Result<OwnedFd, Failure> {
-        pidfd::wait(self.maker.as_fd()).map_err(|errno| ("waitid(P_PIDFD)", errno))?;
+        let ended = pidfd::wait(self.maker.as_fd()).map_err(|errno| ("waitid(P_PIDFD)", errno))?;
         let answer = self.job.answer.load(Ordering::Acquire);
-        if answer < 0 {
-            let call = self.job.call.load(Ordering::Relaxed);
-            return Err((CALLS[call.min(CALLS.len() - 1)], Errno::from_raw(-answer)));
+        let call = CALLS.get(self.job.call.load(Ordering::Relaxed)).copied();
+        match (ended, answer) {
+            // SAFETY: the new process made this descriptor in the table we share, as the last thing it did; nothing else
+            // owns it.
+            (Ended::Exited(DONE), 0..) => Ok(unsafe { OwnedFd::from_raw_fd(answer) }),
+            (Ended::Exited(_), ..0) => Err((call.unwrap_or_default(), Errno::from_raw(-answer))),
+            // Somebody killed it.
+            _ => Err((call.unwrap_or_default(), Errno::EINTR)),
         }
-        // SAFETY: the new process made this descriptor in the table we share and has ended; nothing else owns it.
-        Ok(unsafe { OwnedFd::from_raw_fd(answer) })
     }
 }
 
@@ -98,8 +104,7 @@ impl Making {
 extern "C" fn make(job: *mut c_void) -> c_int {
     // SAFETY: `begin` passes a job that is never freed, and only ever looks at its atomics from then on.
     let job = unsafe { &*job.cast::<Job>() };
-    let _ = make_calls(job);
-    0
+    if make_calls(job).is_some() { DONE } else { 1 }
 }
 
 /// None when a call has failed.

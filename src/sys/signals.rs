@@ -34,6 +34,15 @@ pub fn set_default(signal: Signal) {
     let _ = reset(signal as libc::c_int);
 }
 
+/// Ignores one signal.
+pub fn ignore(signal: Signal) {
+    let ignored = Action { handler: libc::SIG_IGN, ..DEFAULT };
+    // SAFETY: the new action outlives the call, the old one is not asked for, and SIG_IGN runs no code of ours. It can't
+    // fail but for SIGKILL and SIGSTOP, which nobody ignores.
+    let _ =
+        unsafe { rt_sigaction(signal as libc::c_int, &raw const ignored, std::ptr::null_mut()) };
+}
+
 fn is_ignored(signal: libc::c_int) -> bool {
     let mut action = DEFAULT;
     let new = std::ptr::null::<Action>();
