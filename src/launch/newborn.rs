@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 #[must_use = "dropping it kills the process"]
 pub struct Newborn<'a> {
+    /// What an error calls it.
+    who: &'static str,
     pid: Pid,
     pidfd: Option<Pidfd>,
     channel: Channel,
@@ -69,9 +71,15 @@ impl Care<'_> {
 }
 
 impl<'a> Newborn<'a> {
-    /// A process just cloned, which speaks on the other end of `channel`.
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
+    /// A process just cloned, called `who`, which speaks on the other end of `channel`.
+    pub(super) fn new(
+        who: &'static str,
+        (pid, pidfd): (Pid, OwnedFd),
+        channel: Channel,
+        interrupts: &'a Signals,
+    ) -> Self {
         Newborn {
+            who,
             pid,
             pidfd: Some(Pidfd::from(pidfd)),
             channel,
@@ -169,7 +177,7 @@ impl<'a> Newborn<'a> {
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Failed(error)) => Err(error),
             Some(message) => Ok(message),
-            None => Err(death::explain(self.pidfd(), cgroup)),
+            None => Err(death::explain(self.pidfd(), self.who, cgroup)),
         }
     }
 
@@ -218,7 +226,7 @@ impl<'a> Newborn<'a> {
         match ToParent::receive(&self.channel)? {
             // Its end closes the channel as execve does.
             None => match process::execution_of_child(self.pid())? {
-                Execution::NotYet => Err(death::explain(self.pidfd(), cgroup)),
+                Execution::NotYet => Err(death::explain(self.pidfd(), self.who, cgroup)),
                 Execution::Done | Execution::Unknown => Ok(()),
             },
             Some(ToParent::Failed(error)) => Err(error),

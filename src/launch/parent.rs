@@ -90,7 +90,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     timeline::done("clone");
     drop(theirs);
     let own_binary = (!init_waits_alone).then_some(own_binary);
-    let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
+    let newborn = Newborn::new("init", (pid, pidfd), ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
     // Before its ids are mapped, for then it goes on and hides from us.
     newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
