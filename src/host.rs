@@ -69,9 +69,14 @@ impl Host {
         self.cgroup_mount.join(cgroup.strip_prefix("/").unwrap_or(cgroup))
     }
 
-    /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
+    /// Whether we are not root, neither on the machine nor in a user namespace.
     pub fn is_rootless(&self) -> bool {
-        self.effective_uid != 0 || self.user_namespace == UserNamespace::Nested
+        self.effective_uid != 0
+    }
+
+    /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
+    pub fn lacks_rights(&self) -> bool {
+        self.is_rootless() || self.user_namespace == UserNamespace::Nested
     }
 
     /// Whether the cgroup v2 tree has this controller.

@@ -128,7 +128,7 @@ pub(super) fn make<'a>(
     let network = Network::begin(&plan)?;
     timeline::done("plan and refuse");
 
-    let mut record = provisional_record(&plan, bundle, &host, options);
+    let mut record = provisional_record(&plan, bundle, (&host, &maker), options);
     let reservation = store.reserve(&record)?;
     notify_socket::make_directory_where_asked(reservation.directory())?;
     let hook_outputs = plan.hooks.outputs.open()?;
@@ -267,7 +267,7 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 pub(super) fn provisional_record(
     plan: &Plan,
     bundle: Bundle,
-    host: &Host,
+    (host, maker): (&Host, &Maker),
     options: &Options,
 ) -> Record {
     let spec = bundle.spec;
@@ -280,7 +280,7 @@ pub(super) fn provisional_record(
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,
         owner: host.effective_uid,
-        rootless: host.is_rootless(),
+        rootless: maker.is_rootless(host),
         config: record::Config {
             rootfs: plan.rootfs.path.clone(),
             annotations: spec.annotations,

@@ -102,7 +102,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     notify_socket::plan_where_asked(&mut plan, &store.directory(&options.create.id)?);
     refuse(options, &plan)?;
 
-    let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
+    let mut record = create::provisional_record(&plan, bundle, (&host, &maker), &options.create);
     let reservation = store.reserve(&record)?;
     notify_socket::make_directory_where_asked(reservation.directory())?;
     // For `exec`: the processes themselves have theirs from criu.
