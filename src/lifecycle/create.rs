@@ -11,7 +11,7 @@ use crate::kernel::cgroup::{self, Home};
 use crate::kernel::keyring::Session;
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
-use crate::kernel::rdt::{NewGroups, mount_point};
+use crate::kernel::rdt::mount_point;
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::{lsm, own_binary};
@@ -182,9 +182,8 @@ pub(super) fn make<'a>(
     }
     reservation.commit();
     pid_file.keep();
-    let cgroup = home.commit();
-    rdt.map(NewGroups::commit);
-    Ok(Made { init, cgroup, record })
+    rdt::keep(rdt);
+    Ok(Made { init, cgroup: home.commit(), record })
 }
 
 fn bring_to_ready(

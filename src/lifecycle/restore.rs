@@ -140,7 +140,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     reservation.publish()?;
     reservation.commit();
     let _kept = home.commit();
-    rdt.map(NewGroups::commit);
+    rdt::keep(rdt);
     Ok(restored)
 }
 
