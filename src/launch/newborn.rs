@@ -1,7 +1,6 @@
 //! A process between its clone and its independence, from outside. Knows what it may ask for, not what it does.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,15 +15,12 @@ use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
 use crate::kernel::own_binary::View;
-use crate::kernel::process::{self, Execution, Pidfd, Waited};
+use crate::kernel::process::{self, Doomed, Execution, Pidfd};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
 use crate::spec::state::State;
 use crate::warning::warn;
-
-/// How long a killed process may take to vanish: one that is stuck in the kernel must not take us with it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A process between its clone and its independence; dropped before that, it is killed.
 #[derive(Debug)]
@@ -33,7 +29,7 @@ pub struct Newborn<'a> {
     /// What an error calls it.
     who: &'static str,
     pid: Pid,
-    pidfd: Option<Pidfd>,
+    pidfd: Doomed,
     channel: Channel,
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
@@ -81,7 +77,7 @@ impl<'a> Newborn<'a> {
         Newborn {
             who,
             pid,
-            pidfd: Some(Pidfd::from(pidfd)),
+            pidfd: Doomed::new(Pidfd::from(pidfd)),
             channel,
             interrupts,
             terminal: None,
@@ -128,7 +124,7 @@ impl<'a> Newborn<'a> {
 
     /// Its descriptor.
     pub fn pidfd(&self) -> &Pidfd {
-        self.pidfd.as_ref().expect("held until the process is independent")
+        self.pidfd.pidfd()
     }
 
     /// Gives it its filter, as `kernel::seccomp` writes one down; empty for none.
@@ -240,20 +236,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// Lets go of it: it lives on its own.
-    pub fn release(mut self) -> (i32, Pidfd) {
-        let pidfd = self.pidfd.take().expect("held until the process is independent");
-        (self.pid(), pidfd)
-    }
-}
-
-impl Drop for Newborn<'_> {
-    fn drop(&mut self) {
-        if let Some(pidfd) = &self.pidfd {
-            // Nobody is left to tell; one that has ended already is just reaped.
-            let _ = pidfd.send_signal(libc::SIGKILL);
-            if matches!(pidfd.wait_exit(PATIENCE), Ok(Waited::Ended)) {
-                let _ = pidfd.wait();
-            }
-        }
+    pub fn release(self) -> (i32, Pidfd) {
+        (self.pid.as_raw(), self.pidfd.spare())
     }
 }

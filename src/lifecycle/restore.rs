@@ -20,7 +20,7 @@ use crate::kernel::cgroup::Home;
 use crate::kernel::criu::{self, Notice, Task};
 use crate::kernel::mounts::What;
 use crate::kernel::namespaces::{self, Namespace};
-use crate::kernel::process::{self, Pidfd, Process};
+use crate::kernel::process::{self, Doomed, Pidfd, Process};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::rdt::NewGroups;
 use crate::kernel::safe_path::{self, Missing};
@@ -63,10 +63,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let restored = bring_back(global, options, &signals)?;
-    pid_file::write(options.create.pid_file.as_deref(), restored.pid)?.keep();
-    let directory = Store::new(&global.root).directory(&options.create.id)?;
-    let notifications = notify_socket::listen(&directory)?;
+    let BroughtBack { restored, process, notifications } = bring_back(global, options, &signals)?;
     if let Some(notifications) = &notifications {
         notifications.announce(match options.attachment {
             Attachment::Detached => restored.pid,
@@ -78,7 +75,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     }
     let terminal = restored.terminal.map(Relay::new).transpose()?;
     let company = Company { terminal, notifications, signals: &signals };
-    let code = foreground::stay_with(restored.pid, &Pidfd::open(restored.pid)?, company)?;
+    let code = foreground::stay_with(restored.pid, &process, company)?;
     if options.afterwards == Afterwards::Delete {
         let store = Store::new(&global.root);
         delete::remove(&store, &store.load(&options.create.id)?)?;
@@ -86,12 +83,22 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     Ok(code)
 }
 
+/// What criu tells of.
 struct Restored {
     pid: i32,
     terminal: Option<OwnedFd>,
 }
 
-fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<Restored> {
+/// A container that is there again.
+struct BroughtBack {
+    restored: Restored,
+    process: Pidfd,
+    /// Where a service manager waits.
+    notifications: Option<notify_socket::Relay>,
+}
+
+/// Everything undoes itself unless all of it succeeds, as in `create`.
+fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<BroughtBack> {
     criu::check_installed()?;
     let bundle = Bundle::open(&options.create.bundle)?;
     let host = Host::probe()?;
@@ -134,14 +141,18 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     let Some(process) = Process::of(restored.pid)? else {
         return Err(Error::new("the restored process ended at once"));
     };
+    let init = Doomed::new(Pidfd::open(restored.pid)?);
     record.set_init(process);
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
+    let pid_file = pid_file::write(options.create.pid_file.as_deref(), restored.pid)?;
+    let notifications = notify_socket::listen(reservation.directory())?;
     reservation.publish()?;
     reservation.commit();
+    pid_file.keep();
     let _kept = home.commit();
     rdt::keep(rdt);
-    Ok(restored)
+    Ok(BroughtBack { restored, process: init.spare(), notifications })
 }
 
 /// What can be seen to fail before anything is touched.
