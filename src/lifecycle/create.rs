@@ -168,7 +168,7 @@ pub(super) fn make<'a>(
         // It finds the gate open: two processes that wait for each other lose 0.1 ms.
         Starter::Ourselves if goes_on_when_ready(&plan, &care) => {
             let pid_file = announce(options, &init, &reservation)?;
-            init.let_go()?;
+            init.let_go().context(NOT_STARTED)?;
             bring_to_ready(&mut init, &care, &plan, &home)?;
             pid_file
         }
