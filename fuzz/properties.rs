@@ -10,6 +10,7 @@ use std::path::Path;
 
 use etui::error::{Error, Result};
 use etui::host::{Host, UserNamespace};
+use etui::kernel::cgroup::systemd::Realm;
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::Switch;
 use etui::kernel::seccomp::{self, Arch, Filter, Profile};
@@ -25,7 +26,7 @@ use seccomp_support::{ARCHS, Call, Reading, check_form, run};
 /// A whole `config.json`: parsed and planned.
 pub fn config(data: &[u8]) {
     let Some(spec) = read::<Spec>(data) else { return };
-    let by_systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    let by_systemd = CgroupMaker::Systemd { root: Path::new("/"), realm: Realm::System };
     let makers = [CgroupMaker::Ourselves, CgroupMaker::Nobody, by_systemd];
     for (host, cgroups) in hosts().into_iter().flat_map(|host| makers.map(|by| (host.clone(), by)))
     {

@@ -7,6 +7,7 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::unistd::geteuid;
 
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::mountinfo;
 
 /// Where a machine without legacy controllers has its cgroup v2 tree.
 const USUAL_MOUNT: &str = "/sys/fs/cgroup";
@@ -69,9 +70,14 @@ impl Host {
         self.cgroup_mount.join(cgroup.strip_prefix("/").unwrap_or(cgroup))
     }
 
-    /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
+    /// Whether we are not root, neither on the machine nor in a user namespace.
     pub fn is_rootless(&self) -> bool {
-        self.effective_uid != 0 || self.user_namespace == UserNamespace::Nested
+        self.effective_uid != 0
+    }
+
+    /// Whether we are not the machine's root: then much of what fails for want of rights is to be expected.
+    pub fn lacks_rights(&self) -> bool {
+        self.is_rootless() || self.user_namespace == UserNamespace::Nested
     }
 
     /// Whether the cgroup v2 tree has this controller.
@@ -91,27 +97,11 @@ fn find_cgroup_mount() -> Result<PathBuf> {
     if statfs(USUAL_MOUNT).is_ok_and(|fs| fs.filesystem_type() == CGROUP2_SUPER_MAGIC) {
         return Ok(PathBuf::from(USUAL_MOUNT));
     }
-    cgroup2_mount_point(&read(Path::new("/proc/self/mountinfo"))?).ok_or_else(|| {
+    mountinfo::point_of("cgroup2", &read(Path::new("/proc/self/mountinfo"))?).ok_or_else(|| {
         Error::new("no cgroup2 file system is mounted").hint(
             "mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1",
         )
     })
-}
-
-/// The first mount of type `cgroup2` (proc_pid_mountinfo(5)): the mount point is the fifth field, the type the first
-/// after the lone hyphen.
-fn cgroup2_mount_point(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let is_cgroup2 = file_system.split(' ').next()? == "cgroup2";
-        let point = mount.split(' ').nth(4)?;
-        is_cgroup2.then(|| PathBuf::from(unescape(point)))
-    })
-}
-
-/// mountinfo writes space, tab, line feed and backslash as three octal digits.
-fn unescape(field: &str) -> String {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 /// What /proc/self/cgroup says (cgroups(7)): lines of `hierarchy:controllers:path`, cgroup v2 as `0::path`.
@@ -160,19 +150,6 @@ fn read(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_the_cgroup2_mount_of_a_hybrid_machine() {
-        let mountinfo = "30 24 0:26 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro,mode=755\n\
-                         31 30 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:10 - cgroup2 cgroup2 rw,nsdelegate\n\
-                         32 30 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
-        assert_eq!(cgroup2_mount_point(mountinfo), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(cgroup2_mount_point("32 30 0:28 / /cgroup2 rw - cgroup none rw\n"), None);
-        assert_eq!(
-            cgroup2_mount_point("1 2 0:3 / /a\\040b rw - cgroup2 none rw\n"),
-            Some(PathBuf::from("/a b"))
-        );
-    }
 
     #[test]
     fn reads_its_own_cgroup_and_what_cgroup_v1_holds() {

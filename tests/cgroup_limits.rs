@@ -78,7 +78,7 @@ fn a_quota_and_its_burst_can_be_raised_and_lowered() {
     };
     with_limits(&host, "burst", &Resources::default(), |cgroup| {
         for (quota, burst) in [(10000, 10000), (90000, 90000), (5000, 5000)] {
-            limits::change(cgroup, &document(quota, burst)).unwrap();
+            limits::change(cgroup, &document(quota, burst)).unwrap().commit();
             assert_eq!(cgroup.read("cpu.max.burst").unwrap().trim_end(), burst.to_string());
         }
         limits::change(cgroup, &document(1000, 2000)).unwrap_err();

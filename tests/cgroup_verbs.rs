@@ -111,15 +111,24 @@ fn an_update_that_fails_changes_nothing() {
             .into(),
         ..Resources::default()
     };
-    let update = |wanted: &Resources| update::update(&container.global, &container.id, wanted);
+    let update = |wanted: &Resources| update::update(&container.global, &container.id, wanted, &[]);
     update(&wanted("7", "9")).unwrap();
     let error = update(&wanted("5", "nonsense")).unwrap_err().to_string();
     assert!(error.starts_with("linux.resources.unified.cgroup.max.descendants: "), "{error}");
     assert_eq!(cgroup.read("cgroup.max.depth").unwrap(), "7\n");
     assert_eq!(cgroup.read("cgroup.max.descendants").unwrap(), "9\n");
 
+    let store = Store::new(&container.global.root);
+    let mut record = store.load(&container.id).unwrap();
+    record.systemd_unit = format!("{}.scope", container.id);
+    store.update(&record).unwrap();
+    // There is no such unit, and maybe no systemd.
+    update(&wanted("6", "8")).unwrap_err();
+    assert_eq!(cgroup.read("cgroup.max.depth").unwrap(), "7\n");
+
     container.end();
-    let ended = update::update(&container.global, &container.id, &wanted("1", "1")).unwrap_err();
+    let ended =
+        update::update(&container.global, &container.id, &wanted("1", "1"), &[]).unwrap_err();
     assert_eq!(ended.kind(), Kind::NotRunning);
 }
 

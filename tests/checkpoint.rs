@@ -98,6 +98,16 @@ fn a_container_ends_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_restore_that_fails_at_its_end_leaves_nothing() {
+    let Some(mut counter) = Counter::new() else { return };
+    counter.checkpoint(&[]).ok();
+    let nowhere = counter.container.dir().join("nowhere/pid");
+    let mut restore = counter.restore(&["--detach", "--pid-file", nowhere.to_str().unwrap()]);
+    assert!(!restore.wait().unwrap().success());
+    counter.container.assert_nothing_left();
+}
+
+#[test]
 fn a_container_may_be_left_running() {
     let Some(counter) = Counter::new() else { return };
     counter.checkpoint(&["--leave-running"]).ok();

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use etui::host::{Host, UserNamespace};
+use etui::kernel::cgroup::systemd::Realm;
 use etui::kernel::keyring::Session;
 use etui::kernel::rootfs::{Beginning, Switch};
 use etui::plan::{CgroupMaker, Plan, Request};
@@ -106,7 +107,7 @@ fn kubernetes_container() {
 
 #[test]
 fn podman() {
-    let systemd = CgroupMaker::Systemd { root: Path::new("/") };
+    let systemd = CgroupMaker::Systemd { root: Path::new("/"), realm: Realm::System };
     is_as_written_with("podman", &host(), systemd);
 }
 

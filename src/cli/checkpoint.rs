@@ -7,8 +7,9 @@ use super::flags;
 use super::grammar::Flag;
 use super::parse::Given;
 use crate::error::{Error, Result};
+use crate::kernel::criu::{CgroupMode, Switch};
 use crate::lifecycle::Global;
-use crate::lifecycle::checkpoint::{self, CgroupMode, Common, Extent, Switch};
+use crate::lifecycle::checkpoint::{self, Common, Extent};
 use crate::lifecycle::restore;
 use crate::lifecycle::run::{Afterwards, Orphans};
 

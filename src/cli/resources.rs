@@ -19,14 +19,13 @@ pub(super) fn update(global: &Global, given: &Given) -> Result<u8> {
         Some(path) => document(&path)?,
         None => from_flags(given)?,
     };
-    if given.path(&flags::RESOURCES).is_none() {
-        let schemata =
-            [given.texts(&flags::L3_CACHE_SCHEMA)?, given.texts(&flags::MEM_BW_SCHEMA)?].concat();
-        if !schemata.is_empty() {
-            update::update_rdt(global, given.argument(0)?, &schemata)?;
+    let schemata = match given.path(&flags::RESOURCES) {
+        Some(_) => Vec::new(),
+        None => {
+            [given.texts(&flags::L3_CACHE_SCHEMA)?, given.texts(&flags::MEM_BW_SCHEMA)?].concat()
         }
-    }
-    update::update(global, given.argument(0)?, &resources)?;
+    };
+    update::update(global, given.argument(0)?, &resources, &schemata)?;
     Ok(0)
 }
 

@@ -13,6 +13,7 @@ pub mod keyring;
 pub mod limits;
 pub mod lsm;
 pub mod masks;
+pub mod mountinfo;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;

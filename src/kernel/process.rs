@@ -143,6 +143,43 @@ impl Pidfd {
     }
 }
 
+/// A child that is killed, and reaped, when this is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it kills the process"]
+pub struct Doomed(Option<Pidfd>);
+
+impl Doomed {
+    /// Dooms it until it is spared.
+    pub fn new(child: Pidfd) -> Doomed {
+        Doomed(Some(child))
+    }
+
+    /// Its descriptor.
+    pub fn pidfd(&self) -> &Pidfd {
+        self.0.as_ref().expect(HELD)
+    }
+
+    /// Lets it live.
+    pub fn spare(mut self) -> Pidfd {
+        self.0.take().expect(HELD)
+    }
+}
+
+const HELD: &str = "held until it is spared";
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        // One that is stuck in the kernel must not take us with it.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let Some(child) = &self.0 else { return };
+        // Nobody is left to tell; one that has ended already is just reaped.
+        let _ = child.send_signal(libc::SIGKILL);
+        if matches!(child.wait_exit(PATIENCE), Ok(Waited::Ended)) {
+            let _ = child.wait();
+        }
+    }
+}
+
 impl AsFd for Pidfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -245,6 +282,18 @@ mod tests {
         assert!(!older.is_alive().expect("procfs"));
         assert!(older.open().expect("procfs").is_none());
         assert!(us.open().expect("procfs").is_some());
+    }
+
+    #[test]
+    fn a_doomed_child_is_gone_unless_it_is_spared() {
+        let mut command = Command::new("sleep");
+        #[expect(clippy::zombie_processes, reason = "the pidfd under test reaps it")]
+        let child = command.arg("60").spawn().expect("sleep");
+        let pid = i32::try_from(child.id()).expect("pids are positive");
+        let spared = Doomed::new(Pidfd::open(pid).expect("our child")).spare();
+        assert!(Process::of(pid).expect("procfs").is_some());
+        drop(Doomed::new(spared));
+        assert_eq!(execution_of_child(pid).expect("procfs"), Execution::Unknown);
     }
 
     #[test]

@@ -5,9 +5,11 @@ pub mod statistics;
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::mountinfo;
 
 /// What a container asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,17 +49,9 @@ impl Rdt {
 pub fn mount_point() -> Result<PathBuf> {
     let path = "/proc/self/mountinfo";
     let mounts = fs::read_to_string(path).call(|| format!("read({path:?})"))?;
-    mount_point_in(&mounts).ok_or_else(|| {
+    mountinfo::point_of("resctrl", &mounts).ok_or_else(|| {
         Error::refused("linux.intelRdt: Intel RDT resctrl mount point not found")
             .hint("mount -t resctrl resctrl /sys/fs/resctrl, on a processor that has it")
-    })
-}
-
-fn mount_point_in(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        (file_system.split(' ').next()? == "resctrl").then_some(())?;
-        mount.split(' ').nth(4).map(PathBuf::from)
     })
 }
 
@@ -66,7 +60,19 @@ fn mount_point_in(mountinfo: &str) -> Option<PathBuf> {
 #[must_use = "dropping it removes the groups"]
 pub struct NewGroups {
     place: Place,
-    made: Vec<PathBuf>,
+    made: Vec<Made>,
+}
+
+/// A group that we made.
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    /// Which it is, by device and inode: another may have one there after ours was removed.
+    identity: Option<(u64, u64)>,
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|group| (group.dev(), group.ino()))
 }
 
 impl NewGroups {
@@ -92,7 +98,10 @@ impl NewGroups {
 
     fn make_directory(&mut self, path: PathBuf) -> Result<()> {
         match fs::create_dir(&path) {
-            Ok(()) => self.made.push(path),
+            Ok(()) => {
+                let identity = identity(&path);
+                self.made.push(Made { path, identity });
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(error).call(|| format!("mkdir({path:?})")).map_err(|error| match error
@@ -113,17 +122,24 @@ impl NewGroups {
         add_task(&self.place, pid)
     }
 
-    /// Keeps them; answers those that were made.
-    pub fn commit(mut self) -> Vec<PathBuf> {
-        std::mem::take(&mut self.made)
+    /// Whether `group` was made, and not there already.
+    pub fn has_made(&self, group: &Path) -> bool {
+        self.made.iter().any(|made| made.path == group)
+    }
+
+    /// Keeps them.
+    pub fn commit(mut self) {
+        self.made.clear();
     }
 }
 
 impl Drop for NewGroups {
     fn drop(&mut self) {
-        for path in self.made.iter().rev() {
-            // Nobody is left to tell.
-            let _ = fs::remove_dir(path);
+        for made in self.made.iter().rev() {
+            if made.identity.is_some() && identity(&made.path) == made.identity {
+                // Nobody is left to tell.
+                let _ = fs::remove_dir(&made.path);
+            }
         }
     }
 }
@@ -166,8 +182,41 @@ fn has_line(schemata: &str, line: &str) -> bool {
     values(domains).iter().all(|wanted| own.contains(wanted))
 }
 
+/// Limits of a group that are changed: put back unless they are committed.
+#[derive(Debug)]
+#[must_use = "dropping it puts the old limits back"]
+pub struct Change {
+    class: PathBuf,
+    /// Those it had.
+    before: Vec<String>,
+}
+
+impl Change {
+    /// Writes lines of limits: each replaces that of its resource.
+    pub fn make(class: PathBuf, lines: &[String]) -> Result<Change> {
+        let path = class.join("schemata");
+        let before = fs::read_to_string(&path).call(|| format!("read({path:?})"))?;
+        let before = before.lines().map(|line| line.trim().to_owned()).collect();
+        let change = Change { class, before };
+        set_schemata(&change.class, lines)?;
+        Ok(change)
+    }
+
+    /// Keeps the new limits.
+    pub fn commit(mut self) {
+        self.before.clear();
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        // The error that led here is the one to tell.
+        let _ = set_schemata(&self.class, &self.before);
+    }
+}
+
 /// Writes lines of limits: each replaces that of its resource.
-pub fn set_schemata(class: &Path, lines: &[String]) -> Result<()> {
+fn set_schemata(class: &Path, lines: &[String]) -> Result<()> {
     writes(lines).into_iter().try_for_each(|lines| write_schemata(class, lines))
 }
 
@@ -237,13 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn finds_where_it_is_mounted() {
-        let mountinfo = "1 2 0:3 / /proc rw - proc proc rw\n4 5 0:6 / /sys/fs/resctrl rw - resctrl resctrl rw\n";
-        assert_eq!(mount_point_in(mountinfo), Some("/sys/fs/resctrl".into()));
-        assert_eq!(mount_point_in("1 2 0:3 / /resctrl rw - tmpfs tmpfs rw\n"), None);
-    }
-
-    #[test]
     fn a_class_of_its_own_is_called_like_the_container() {
         let own = Rdt { monitoring: true, ..Rdt::default() }.place(Path::new("/r"), "web");
         assert_eq!(own.class, Path::new("/r/web"));
@@ -291,10 +333,41 @@ mod tests {
         let rdt = Rdt::default();
         drop(NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap());
         assert!(!root.path().join("web").exists());
-        let kept = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap().commit();
-        assert_eq!(kept, [root.path().join("web")]);
-        remove(&kept[0]).unwrap();
-        remove(&kept[0]).unwrap();
+        let group = root.path().join("web");
+        let groups = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap();
+        assert!(groups.has_made(&group));
+        groups.commit();
+        let others = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap();
+        assert!(!others.has_made(&group));
+        drop(others);
+        assert!(group.is_dir());
+        remove(&group).unwrap();
+        remove(&group).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_took_the_place_of_what_was_made_stays() {
+        let root = resctrl();
+        let rdt = Rdt::default();
+        let groups = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap();
+        let group = root.path().join("web");
+        fs::create_dir(root.path().join("anothers")).unwrap();
+        fs::remove_dir(&group).unwrap();
+        fs::rename(root.path().join("anothers"), &group).unwrap();
+        drop(groups);
+        assert!(group.is_dir());
+    }
+
+    #[test]
+    fn changed_limits_are_put_back_unless_they_are_kept() {
+        let root = resctrl();
+        let schemata = root.path().join("schemata");
+        fs::write(&schemata, "    L3:0=f\n").unwrap();
+        let lines = ["L3:0=1".to_owned()];
+        drop(Change::make(root.path().to_owned(), &lines).unwrap());
+        assert!(read(schemata.clone()).starts_with("L3:0=f\n"));
+        Change::make(root.path().to_owned(), &lines).unwrap().commit();
+        assert!(read(schemata).starts_with("L3:0=1\n"));
     }
 
     #[test]

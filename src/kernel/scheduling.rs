@@ -101,7 +101,7 @@ pub fn set_scheduler(scheduler: &Scheduler) -> Result<()> {
     let result = sched::set_attributes(scheduler).call(|| format!("sched_setattr({scheduler:?})"));
     result.map_err(|error| match error.errno() {
         Some(Errno::EPERM) => error.hint(
-            "it needs CAP_SYS_NICE in the initial user namespace; SCHED_DEADLINE can't be used together with linux.resources.cpu.cpus",
+            "it needs CAP_SYS_NICE in the initial user namespace; a SCHED_DEADLINE process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)",
         ),
         Some(Errno::EBUSY) => error.hint("the processors have no deadline bandwidth left"),
         _ => error,

@@ -54,21 +54,14 @@ pub(super) fn clone(
 ) -> Result<(Birth, Birthplace)> {
     let among = |wanted| joins.iter().copied().find(|(kind, _)| *kind == wanted);
     let flags = u64::from(flags.bits().cast_unsigned());
-    let user = among(Namespace::User);
-    let mut beforehand: Vec<_> = user.into_iter().collect();
-    let others = among(Namespace::Pid);
-    if let Some((kind, pid_namespace)) = others {
-        match namespaces::join(kind, pid_namespace).context("linux.namespaces") {
-            // The right to join it may come with the user namespace.
-            Err(error) if error.errno() == Some(Errno::EPERM) && user.is_some() => {
-                beforehand.push((kind, pid_namespace));
-            }
-            other => other?,
+    let pid_namespace = among(Namespace::Pid).map(|(_, fd)| fd);
+    let born = match (among(Namespace::User), pid_namespace) {
+        (Some((_, user)), pid) => clone_as_sibling(flags, Joins { user, pid }, cgroup, process),
+        (None, Some(pid)) => {
+            namespaces::join(Namespace::Pid, pid).context("linux.namespaces")?;
+            clone_unseen(flags, cgroup)
         }
-    }
-    let born = match user {
-        Some(_) => clone_as_sibling(flags, &beforehand, cgroup, process),
-        None => clone_unseen(flags, cgroup, others.is_some()),
+        (None, None) => clone_into(flags, cgroup),
     };
     born.map_err(|error| match error.errno() {
         Some(Errno::EAGAIN) => {
@@ -78,15 +71,9 @@ pub(super) fn clone(
     })
 }
 
-/// A process among `others` is born one that nobody may look into.
-fn clone_unseen(
-    flags: u64,
-    cgroup: Option<&Directory>,
-    others: bool,
-) -> Result<(Birth, Birthplace)> {
-    if others {
-        kernel_process::forbid_inspection()?;
-    }
+/// The new process is one that nobody may look into from the first: it has this from us.
+fn clone_unseen(flags: u64, cgroup: Option<&Directory>) -> Result<(Birth, Birthplace)> {
+    kernel_process::forbid_inspection()?;
     clone_into(flags, cgroup)
 }
 
@@ -108,12 +95,19 @@ fn clone_beside(flags: u64) -> Result<(Birth, Birthplace)> {
     Ok((born, Birthplace::Elsewhere))
 }
 
-/// Clones after joining `joins`, in order, by way of a go-between that makes the new process its own sibling
+/// What a go-between joins.
+#[derive(Debug, Clone, Copy)]
+struct Joins<'fd> {
+    user: BorrowedFd<'fd>,
+    pid: Option<BorrowedFd<'fd>>,
+}
+
+/// Clones after joining `joins`, by way of a go-between that makes the new process its own sibling
 /// (`CLONE_PARENT`), and so our child: the rights over the namespaces it creates must come from the joined ones, which
 /// we must not enter ourselves.
 fn clone_as_sibling(
     flags: u64,
-    joins: &[(Namespace, BorrowedFd<'_>)],
+    joins: Joins<'_>,
     cgroup: Option<&Directory>,
     process: &Process,
 ) -> Result<(Birth, Birthplace)> {
@@ -132,9 +126,10 @@ fn clone_as_sibling(
     }
 }
 
+/// The go-between itself stays in our pid namespace, whose numbers the process is known by.
 fn join_and_clone(
     flags: u64,
-    joins: &[(Namespace, BorrowedFd<'_>)],
+    joins: Joins<'_>,
     cgroup: Option<&Directory>,
     process: &Process,
 ) -> Result<(Birth, Birthplace)> {
@@ -142,8 +137,15 @@ fn join_and_clone(
         limits::set_own_oom_score_adj(&Procfs::open()?, score).context("process.oomScoreAdj")?;
     }
     credentials::give_up_groups(process.old_groups)?;
-    joins.iter().try_for_each(|(kind, fd)| namespaces::join(*kind, *fd))?;
-    clone_unseen(flags | libc::CLONE_PARENT as u64, cgroup, true)
+    let join_pid = || joins.pid.map_or(Ok(()), |pid| namespaces::join(Namespace::Pid, pid));
+    let first = join_pid();
+    namespaces::join(Namespace::User, joins.user)?;
+    match first {
+        // The right to join it comes with the user namespace.
+        Err(error) if error.errno() == Some(Errno::EPERM) => join_pid()?,
+        other => other?,
+    }
+    clone_unseen(flags | libc::CLONE_PARENT as u64, cgroup)
 }
 
 /// The go-between's whole life; only init returns from it.

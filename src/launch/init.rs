@@ -13,9 +13,9 @@ use super::arrival::{Arrival, Departure, with_prepared};
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
-use super::network;
 use super::payload::{self, Program};
 use super::start_gate::Gate;
+use super::{NOT_READY, network};
 use crate::error::{Call, Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::devices::{self, Making};
@@ -67,7 +67,7 @@ pub fn live(
         Ok(ready) => to_execve(plan, ready, channel),
         Err(error) => {
             // A parent that is gone can't be told.
-            let _ = ToParent::Failed(error).send(&channel);
+            let _ = ToParent::Failed(error.context(NOT_READY)).send(&channel);
             1
         }
     }

@@ -113,7 +113,7 @@ pub fn give_birth<'a>(join: &Join, cradle: &Cradle<'_, 'a>) -> Result<Newborn<'a
         }
         Birth::Parent { pid, pidfd } => {
             drop(theirs);
-            let newborn = Newborn::new(pid, pidfd, ours, cradle.interrupts);
+            let newborn = Newborn::new("the process", (pid, pidfd), ours, cradle.interrupts);
             newborn.place(birthplace, |pid| match (&cradle.keeper, cradle.cgroup) {
                 (Some(keeper), Some(cgroup)) => keeper.take_in(cgroup, pid),
                 (None, Some(cgroup)) => cgroup.add_process(pid),

@@ -53,3 +53,6 @@ pub mod newborn;
 pub mod parent;
 pub mod payload;
 pub mod start_gate;
+
+/// What callers know from runc for what fails between the clone and the gate.
+const NOT_READY: &str = "error during container init";

@@ -1,7 +1,6 @@
 //! A process between its clone and its independence, from outside. Knows what it may ask for, not what it does.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -10,28 +9,27 @@ use nix::unistd::Pid;
 use super::birth::Birthplace;
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
-use super::{death, listener};
+use super::{NOT_READY, death, listener};
 use crate::error::{Context, Error, Result};
 use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
 use crate::kernel::own_binary::View;
-use crate::kernel::process::{self, Execution, Pidfd, Waited};
+use crate::kernel::process::{self, Doomed, Execution, Pidfd};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
 use crate::spec::state::State;
 use crate::warning::warn;
 
-/// How long a killed process may take to vanish: one that is stuck in the kernel must not take us with it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// A process between its clone and its independence; dropped before that, it is killed.
 #[derive(Debug)]
 #[must_use = "dropping it kills the process"]
 pub struct Newborn<'a> {
+    /// What an error calls it.
+    who: &'static str,
     pid: Pid,
-    pidfd: Option<Pidfd>,
+    pidfd: Doomed,
     channel: Channel,
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
@@ -69,11 +67,17 @@ impl Care<'_> {
 }
 
 impl<'a> Newborn<'a> {
-    /// A process just cloned, which speaks on the other end of `channel`.
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, interrupts: &'a Signals) -> Self {
+    /// A process just cloned, called `who`, which speaks on the other end of `channel`.
+    pub(super) fn new(
+        who: &'static str,
+        (pid, pidfd): (Pid, OwnedFd),
+        channel: Channel,
+        interrupts: &'a Signals,
+    ) -> Self {
         Newborn {
+            who,
             pid,
-            pidfd: Some(Pidfd::from(pidfd)),
+            pidfd: Doomed::new(Pidfd::from(pidfd)),
             channel,
             interrupts,
             terminal: None,
@@ -120,7 +124,7 @@ impl<'a> Newborn<'a> {
 
     /// Its descriptor.
     pub fn pidfd(&self) -> &Pidfd {
-        self.pidfd.as_ref().expect("held until the process is independent")
+        self.pidfd.pidfd()
     }
 
     /// Gives it its filter, as `kernel::seccomp` writes one down; empty for none.
@@ -134,7 +138,7 @@ impl<'a> Newborn<'a> {
         drop(self.own_binary.take());
         loop {
             match self.next(cgroup)? {
-                ToParent::RunHooks => self.run_hooks(care)?,
+                ToParent::RunHooks => self.run_hooks(care).context(NOT_READY)?,
                 ToParent::Terminal(master) => self.terminal = Some(master),
                 ToParent::Listener(number) => {
                     listener::hand_over(self.pidfd(), number, care.listener, &care.state)?;
@@ -169,7 +173,7 @@ impl<'a> Newborn<'a> {
         match ToParent::receive(&self.channel)? {
             Some(ToParent::Failed(error)) => Err(error),
             Some(message) => Ok(message),
-            None => Err(death::explain(self.pidfd(), cgroup)),
+            None => Err(death::explain(self.pidfd(), self.who, cgroup)),
         }
     }
 
@@ -221,7 +225,7 @@ impl<'a> Newborn<'a> {
         match ToParent::receive(&self.channel)? {
             // Its end closes the channel as execve does.
             None => match process::execution_of_child(self.pid())? {
-                Execution::NotYet => Err(death::explain(self.pidfd(), cgroup)),
+                Execution::NotYet => Err(death::explain(self.pidfd(), self.who, cgroup)),
                 Execution::Done | Execution::Unknown => Ok(()),
             },
             Some(ToParent::Failed(error)) => Err(error),
@@ -235,20 +239,7 @@ impl<'a> Newborn<'a> {
     }
 
     /// Lets go of it: it lives on its own.
-    pub fn release(mut self) -> (i32, Pidfd) {
-        let pidfd = self.pidfd.take().expect("held until the process is independent");
-        (self.pid(), pidfd)
-    }
-}
-
-impl Drop for Newborn<'_> {
-    fn drop(&mut self) {
-        if let Some(pidfd) = &self.pidfd {
-            // Nobody is left to tell; one that has ended already is just reaped.
-            let _ = pidfd.send_signal(libc::SIGKILL);
-            if matches!(pidfd.wait_exit(PATIENCE), Ok(Waited::Ended)) {
-                let _ = pidfd.wait();
-            }
-        }
+    pub fn release(self) -> (i32, Pidfd) {
+        (self.pid.as_raw(), self.pidfd.spare())
     }
 }

@@ -94,7 +94,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         namespaces::join(Namespace::Pid, own.as_fd())?;
     }
     let own_binary = (!init_waits_alone).then_some(own_binary);
-    let newborn = Newborn::new(pid, pidfd, ours, interrupts).with(own_binary);
+    let newborn = Newborn::new("init", (pid, pidfd), ours, interrupts).with(own_binary);
     newborn.place(birthplace, |pid| home.take_in(pid))?;
     // Before its ids are mapped, for then it goes on and hides from us. In a user namespace that is joined it was born with it.
     if plan.namespaces.joins(Namespace::User).is_none() {

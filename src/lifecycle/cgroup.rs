@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use super::container::Container;
 use super::{CgroupManager, Global, Rootless};
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::kernel::cgroup::systemd::{Keeper, NewUnit, Order, Realm, Systemd};
+use crate::host::{Host, UserNamespace};
+use crate::kernel::cgroup::systemd::{self, Keeper, NewUnit, Order, Realm, Systemd};
 use crate::kernel::cgroup::{Directory, Home, cgroupfs, devices, limits, move_below};
 use crate::kernel::signals::Signals;
 use crate::plan::{CgroupMaker, Necessity, Plan};
@@ -28,12 +28,12 @@ pub(super) enum Maker {
 impl Maker {
     /// Whom the global flags name.
     pub fn of(global: &Global, host: &Host, interrupts: &Signals) -> Result<Maker> {
-        let realm = if host.is_rootless() { Realm::User } else { Realm::System };
         match global.cgroup_manager {
             CgroupManager::Cgroupfs => Ok(Maker::Ourselves),
             CgroupManager::Disabled => Ok(Maker::Nobody),
             CgroupManager::Systemd => {
-                Systemd::connect(realm, Some(interrupts.clone())).map(Maker::Systemd)
+                let interrupts = Some(interrupts.clone());
+                Systemd::connect(realm(global, host), interrupts).map(Maker::Systemd)
             }
         }
     }
@@ -42,10 +42,34 @@ impl Maker {
     pub fn for_plan(&self) -> CgroupMaker<'_> {
         match self {
             Maker::Ourselves => CgroupMaker::Ourselves,
-            Maker::Systemd(systemd) => CgroupMaker::Systemd { root: systemd.root() },
+            Maker::Systemd(systemd) => {
+                CgroupMaker::Systemd { root: systemd.root(), realm: systemd.realm() }
+            }
             Maker::Nobody => CgroupMaker::Nobody,
         }
     }
+
+    /// Whether the container is not root's, for the record: with systemd, whether the unit is a user's.
+    pub fn is_rootless(&self, host: &Host) -> bool {
+        match self {
+            Maker::Systemd(systemd) => systemd.realm() == Realm::User,
+            Maker::Ourselves | Maker::Nobody => host.lacks_rights(),
+        }
+    }
+}
+
+/// Whose systemd makes units, as runc has it. Root of a user namespace may be root of a whole system, as in a container of
+/// LXC, or a user who became it only to have more ids: whose systemd answers there tells.
+fn realm(global: &Global, host: &Host) -> Realm {
+    let rootless = match (global.rootless, host.user_namespace) {
+        (Rootless::Yes, _) => true,
+        (Rootless::No, _) => false,
+        (Rootless::Auto, UserNamespace::Nested) if !host.is_rootless() => {
+            !systemd::is_ours_to_ask()
+        }
+        (Rootless::Auto, _) => host.is_rootless(),
+    };
+    if rootless { Realm::User } else { Realm::System }
 }
 
 /// The systemd that made the container's unit.
@@ -106,7 +130,7 @@ fn may_be_missing(global: &Global, plan: &Plan, host: &Host, error: &Error) -> b
     let rootless = match global.rootless {
         Rootless::Yes => true,
         Rootless::No => false,
-        Rootless::Auto => host.is_rootless(),
+        Rootless::Auto => host.lacks_rights(),
     };
     let no_right = matches!(error.errno(), Some(Errno::EACCES | Errno::EPERM | Errno::EROFS));
     rootless && no_right && plan.cgroup_necessity == Necessity::Dispensable

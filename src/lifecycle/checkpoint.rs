@@ -2,14 +2,13 @@
 
 pub(super) mod images;
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::container::Container;
 use super::{Global, delete, notify_socket};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::kernel::criu::{self, Message, Task};
+use crate::kernel::criu::{self, CgroupMode, Feature, Switch, Task};
 use crate::kernel::keyring::Session;
 use crate::kernel::namespaces::Namespace;
 use crate::kernel::rootfs::Switch as RootSwitch;
@@ -61,43 +60,6 @@ pub enum Extent {
     All,
     /// Memory, and the processes go on: the last checkpoint will be shorter.
     Memory,
-}
-
-/// What criu may or shall do, by the number of the field in `criu_opts`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// `--leave-running`
-    LeaveRunning = 3,
-    /// `--ext-unix-sk`
-    ExternalUnixSockets = 4,
-    /// `--tcp-established`
-    TcpEstablished = 5,
-    /// `--shell-job`
-    ShellJob = 7,
-    /// `--file-locks`
-    FileLocks = 8,
-    /// `--auto-dedup`
-    AutoDedup = 16,
-    /// `--link-remap`
-    LinkRemap = 18,
-    /// `--tcp-skip-in-flight`
-    TcpSkipInFlight = 46,
-    /// `--lazy-pages`
-    LazyPages = 48,
-}
-
-/// What criu does with cgroups (`criu_cg_mode`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CgroupMode {
-    /// Nothing.
-    Ignore = 0,
-    /// Their properties are restored where criu made them.
-    #[default]
-    Soft = 3,
-    /// Always.
-    Full = 4,
-    /// And they must not be there before.
-    Strict = 5,
 }
 
 /// Writes the container's processes down.
@@ -168,39 +130,42 @@ pub(super) fn refuse_net_devices(plan: &Plan, common: &Common) -> Result<()> {
 }
 
 fn refuse_what_criu_lacks(options: &Options) -> Result<()> {
-    const MEMORY_TRACKING: u32 = 1;
-    const LAZY_PAGES: u32 = 2;
     criu::check_installed()?;
-    if options.extent == Extent::Memory && criu::lacks(MEMORY_TRACKING)? {
+    if options.extent == Extent::Memory && criu::lacks(Feature::MemoryTracking)? {
         return Err(Error::refused("--pre-dump: this kernel or criu does not track memory"));
     }
-    if options.criu.switches.contains(&Switch::LazyPages) && criu::lacks(LAZY_PAGES)? {
+    if options.criu.switches.contains(&Switch::LazyPages) && criu::lacks(Feature::LazyPages)? {
         return Err(Error::refused("--lazy-pages: this kernel or criu has no lazy pages"));
     }
     Ok(())
 }
 
-/// What both directions are told; numbers are those of the fields of `criu_opts`.
-pub(super) fn common_options(common: &Common, images: &Images, log: &str, plan: &Plan) -> Message {
-    let mut opts = Message::default()
-        .number(1, descriptor(images.directory()))
-        .number(9, 4u32)
-        .text(10, log)
-        .number(12, true)
-        .number(24, true)
-        .number(34, common.cgroups as u32)
-        .number(38, common.empty_namespaces)
-        .number(50, true);
+/// What both directions are told.
+pub(super) fn common_options(
+    common: &Common,
+    images: &Images,
+    log: &str,
+    plan: &Plan,
+) -> criu::Options {
+    let mut opts = criu::Options::default()
+        .images_dir_fd(images.directory())
+        .log_level(4)
+        .log_file(log)
+        .notify_scripts()
+        .manage_cgroups()
+        .manage_cgroups_mode(common.cgroups)
+        .empty_ns(common.empty_namespaces)
+        .orphan_pts_master();
     for switch in &common.switches {
-        opts = opts.number(*switch as u32, true);
+        opts = opts.switch(*switch);
     }
     if let Some(work) = images.work() {
-        opts = opts.number(17, descriptor(work));
+        opts = opts.work_dir_fd(work);
     }
     match plan.annotations.get("org.criu.config").map(String::as_str) {
         Some("") => opts,
-        Some(file) => opts.text(51, file),
-        None => opts.text(51, "/etc/criu/runc.conf"),
+        Some(file) => opts.config_file(file),
+        None => opts.config_file("/etc/criu/runc.conf"),
     }
 }
 
@@ -209,40 +174,33 @@ fn dump_options(
     plan: &Plan,
     record: &Record,
     images: &Images,
-) -> Result<Message> {
+) -> Result<criu::Options> {
     let mut opts = common_options(&options.criu, images, "dump.log", plan)
-        .number(2, record.init_pid.unsigned_abs())
-        .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes());
+        .pid(record.init_pid)
+        .root(&plan.rootfs.path);
     if let Some(cgroup) = record.cgroup_path() {
-        opts = opts.text(44, cgroup.as_os_str().as_encoded_bytes());
+        opts = opts.freeze_cgroup(cgroup);
     }
     if let Some((address, port)) = &options.page_server {
-        opts = opts.message(11, &Message::default().text(1, address).number(2, *port));
+        opts = opts.ps(address, *port);
     }
     if let Some(parent) = &options.parent {
         images.check_parent(parent)?;
-        opts = opts.text(14, parent.as_os_str().as_encoded_bytes()).number(15, true);
+        opts = opts.parent_img(parent).track_mem();
     }
     for kind in [Namespace::Network, Namespace::Pid] {
         if let Some(path) = plan.namespaces.joins(kind) {
-            opts = opts.text(37, images::external_namespace(kind, path)?);
+            opts = opts.external(&images::external_namespace(kind, path)?);
         }
     }
     if options.extent == Extent::Memory {
         return Ok(opts);
     }
     for destination in mounts::external(plan) {
-        let destination = destination.as_os_str().as_encoded_bytes();
-        opts = opts.message(23, &Message::default().text(1, destination).text(2, destination));
+        opts = opts.ext_mnt(destination, destination);
     }
     for path in images::masked_files(plan, record.init_pid)? {
-        let path = path.as_os_str().as_encoded_bytes();
-        opts = opts.message(23, &Message::default().text(1, path).text(2, "/dev/null"));
+        opts = opts.ext_mnt(path, "/dev/null");
     }
     Ok(opts)
-}
-
-/// criu finds a descriptor of ours by its number, below /proc.
-pub(super) fn descriptor(fd: BorrowedFd<'_>) -> u32 {
-    fd.as_fd().as_raw_fd().unsigned_abs()
 }

@@ -12,7 +12,7 @@ use crate::kernel::keyring::Session;
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::process::Process;
-use crate::kernel::rdt::{NewGroups, mount_point};
+use crate::kernel::rdt::mount_point;
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::sysctl::Sysctl;
@@ -29,9 +29,6 @@ use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::OCI_VERSION;
 use crate::timeline;
-
-/// What callers know from runc for what fails between the clone and the gate.
-const NOT_READY: &str = "error during container init";
 
 /// What `create` (and `run`, `restore`) is told by its flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,7 +130,7 @@ pub(super) fn make<'a>(
     let network = Network::begin(&plan)?;
     timeline::done("plan and refuse");
 
-    let mut record = provisional_record(&plan, bundle, &host, options);
+    let mut record = provisional_record(&plan, bundle, (&host, &maker), options);
     let reservation = store.reserve(&record)?;
     notify_socket::make_directory_where_asked(reservation.directory())?;
     let hook_outputs = plan.hooks.outputs.open()?;
@@ -170,9 +167,9 @@ pub(super) fn make<'a>(
     let care = parent::care(&plan, &hook_outputs, &init);
     if starter == Starter::Ourselves && goes_on_when_ready(&plan, &care) {
         // It finds the gate open: two processes that wait for each other lose 0.1 ms.
-        init.let_go()?;
+        init.let_go().context(NOT_STARTED)?;
     }
-    init.attend(&care, home.directory()).context(NOT_READY).context(NOT_STARTED)?;
+    init.attend(&care, home.directory()).context(NOT_STARTED)?;
     timeline::done("wait for Ready");
     container_cgroup::delegate(&home, &plan, init.pid())?;
     // Not before: until now init may be in the host's file system, where `exec` must not follow it.
@@ -182,7 +179,7 @@ pub(super) fn make<'a>(
     }
     reservation.commit();
     pid_file.keep();
-    rdt.map(NewGroups::commit);
+    rdt::keep(rdt);
     Ok(Made { init, cgroup: home.commit(), record })
 }
 
@@ -271,7 +268,7 @@ fn refuse_terminal_mismatch(options: &Options, plan: &Plan, terminal: Terminal) 
 pub(super) fn provisional_record(
     plan: &Plan,
     bundle: Bundle,
-    host: &Host,
+    (host, maker): (&Host, &Maker),
     options: &Options,
 ) -> Record {
     let spec = bundle.spec;
@@ -284,7 +281,7 @@ pub(super) fn provisional_record(
         created: timestamp::now(Precision::Nanoseconds),
         bundle: bundle.path,
         owner: host.effective_uid,
-        rootless: host.is_rootless(),
+        rootless: maker.is_rootless(host),
         config: record::Config {
             rootfs: plan.rootfs.path.clone(),
             annotations: spec.annotations,

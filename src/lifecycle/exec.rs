@@ -132,7 +132,7 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     timeline::done("send the filter");
     let pid_file = bring_to_ready(&join, &mut process, cgroup.as_ref(), options)?;
     timeline::done("wait for Ready");
-    process.let_go()?;
+    process.let_go().context(NOT_STARTED)?;
     process.wait_for_execve(cgroup.as_ref())?;
     timeline::done("wait for execve");
     pid_file.keep();
@@ -170,7 +170,7 @@ fn bring_to_ready(
         return tell(process);
     }
     let pid_file = tell(process)?;
-    process.let_go()?;
+    process.let_go().context(NOT_STARTED)?;
     process.attend(&care, cgroup).context(NOT_STARTED)?;
     Ok(pid_file)
 }

@@ -1,7 +1,7 @@
 //! The groups of resctrl that a container is in.
 
 use crate::error::{Context, Result};
-use crate::kernel::rdt::{self, NewGroups, Place, Rdt};
+use crate::kernel::rdt::{self, Change, NewGroups, Place, Rdt};
 use crate::plan::{self, Plan};
 use crate::record::Record;
 use crate::record::store::{Reservation, Store};
@@ -24,7 +24,30 @@ pub(super) fn make(
         record.intel_rdt_mon_path.clone_from(monitor);
     }
     reservation.update(record)?;
-    NewGroups::make(wanted, place).map(Some)
+    let groups = NewGroups::make(wanted, place)?;
+    if disown(record, &groups) {
+        reservation.update(record)?;
+    }
+    Ok(Some(groups))
+}
+
+/// Keeps those that were made.
+pub(super) fn keep(groups: Option<NewGroups>) {
+    if let Some(groups) = groups {
+        groups.commit();
+    }
+}
+
+/// Strikes the groups from the record that somebody else has made meanwhile; answers whether there were any.
+fn disown(record: &mut Record, groups: &NewGroups) -> bool {
+    let mut others = false;
+    for path in [&mut record.intel_rdt_path, &mut record.intel_rdt_mon_path] {
+        if !path.as_os_str().is_empty() && !groups.has_made(path) {
+            path.clear();
+            others = true;
+        }
+    }
+    others
 }
 
 /// Makes a group of its own for a container that runs, and moves its threads there.
@@ -33,24 +56,39 @@ pub(super) fn make_for_running(
     store: &Store,
     threads: impl Iterator<Item = i32>,
 ) -> Result<()> {
-    record.config.intel_rdt = Some(IntelRdt::default());
+    let before = record.clone();
     let wanted = Rdt::default();
     let place = wanted.place(&rdt::mount_point()?, &record.id);
-    record.intel_rdt_path.clone_from(&place.class);
-    store.update(record)?;
-    let groups = NewGroups::make(&wanted, place)?;
-    for thread in threads {
-        groups.add(thread)?;
+    record.config.intel_rdt = Some(IntelRdt::default());
+    if !place.class.is_dir() {
+        record.intel_rdt_path.clone_from(&place.class);
     }
-    groups.commit();
-    Ok(())
+    store.update(record)?;
+    let made = NewGroups::make(&wanted, place).and_then(|groups| {
+        for thread in threads {
+            groups.add(thread)?;
+        }
+        Ok(groups)
+    });
+    match made {
+        Ok(groups) => {
+            let others = disown(record, &groups);
+            groups.commit();
+            if others { store.update(record) } else { Ok(()) }
+        }
+        Err(error) => {
+            *record = before;
+            store.update(record)?;
+            Err(error)
+        }
+    }
 }
 
 /// Writes lines of limits for the container's group.
-pub(super) fn change(record: &Record, schemata: &[String]) -> Result<()> {
+pub(super) fn change(record: &Record, schemata: &[String]) -> Result<Option<Change>> {
     match place(record)? {
-        Some(place) => rdt::set_schemata(&place.class, schemata),
-        None => Ok(()),
+        Some(place) => Change::make(place.class, schemata).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -8,7 +8,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::cgroup::{self as container_cgroup, Maker};
 use super::checkpoint::images::namespace_key;
-use super::checkpoint::{self, Common, Images, common_options, descriptor};
+use super::checkpoint::{self, Common, Images, common_options};
 use super::create;
 use super::foreground::{self, Company};
 use super::run::{Afterwards, Orphans};
@@ -17,10 +17,10 @@ use crate::error::{Call, Context, Error, Result};
 use crate::hooks;
 use crate::host::Host;
 use crate::kernel::cgroup::Home;
-use crate::kernel::criu::{self, Message, Notice, Task};
+use crate::kernel::criu::{self, Notice, Task};
 use crate::kernel::mounts::What;
 use crate::kernel::namespaces::{self, Namespace};
-use crate::kernel::process::{self, Pidfd, Process};
+use crate::kernel::process::{self, Doomed, Pidfd, Process};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::rdt::NewGroups;
 use crate::kernel::safe_path::{self, Missing};
@@ -63,10 +63,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let restored = bring_back(global, options, &signals)?;
-    pid_file::write(options.create.pid_file.as_deref(), restored.pid)?.keep();
-    let directory = Store::new(&global.root).directory(&options.create.id)?;
-    let notifications = notify_socket::listen(&directory)?;
+    let BroughtBack { restored, process, notifications } = bring_back(global, options, &signals)?;
     if let Some(notifications) = &notifications {
         notifications.announce(match options.attachment {
             Attachment::Detached => restored.pid,
@@ -78,7 +75,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     }
     let terminal = restored.terminal.map(Relay::new).transpose()?;
     let company = Company { terminal, notifications, signals: &signals };
-    let code = foreground::stay_with(restored.pid, &Pidfd::open(restored.pid)?, company)?;
+    let code = foreground::stay_with(restored.pid, &process, company)?;
     if options.afterwards == Afterwards::Delete {
         let store = Store::new(&global.root);
         delete::remove(&store, &store.load(&options.create.id)?)?;
@@ -86,12 +83,22 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     Ok(code)
 }
 
+/// What criu tells of.
 struct Restored {
     pid: i32,
     terminal: Option<OwnedFd>,
 }
 
-fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<Restored> {
+/// A container that is there again.
+struct BroughtBack {
+    restored: Restored,
+    process: Pidfd,
+    /// Where a service manager waits.
+    notifications: Option<notify_socket::Relay>,
+}
+
+/// Everything undoes itself unless all of it succeeds, as in `create`.
+fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<BroughtBack> {
     criu::check_installed()?;
     let bundle = Bundle::enter(&options.create.bundle)?;
     let host = Host::probe()?;
@@ -102,7 +109,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     notify_socket::plan_where_asked(&mut plan, &store.directory(&options.create.id)?);
     refuse(options, &plan)?;
 
-    let mut record = create::provisional_record(&plan, bundle, &host, &options.create);
+    let mut record = create::provisional_record(&plan, bundle, (&host, &maker), &options.create);
     let reservation = store.reserve(&record)?;
     notify_socket::make_directory_where_asked(reservation.directory())?;
     // For `exec`: the processes themselves have theirs from criu.
@@ -134,14 +141,18 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<R
     let Some(process) = Process::of(restored.pid)? else {
         return Err(Error::new("the restored process ended at once"));
     };
+    let init = Doomed::new(Pidfd::open(restored.pid)?);
     record.set_init(process);
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
+    let pid_file = pid_file::write(options.create.pid_file.as_deref(), restored.pid)?;
+    let notifications = notify_socket::listen(reservation.directory())?;
     reservation.publish()?;
     reservation.commit();
+    pid_file.keep();
     let _kept = home.commit();
-    rdt.map(NewGroups::commit);
-    Ok(restored)
+    rdt::keep(rdt);
+    Ok(BroughtBack { restored, process: init.spare(), notifications })
 }
 
 /// What can be seen to fail before anything is touched.
@@ -243,37 +254,33 @@ fn open_external_namespaces(plan: &Plan) -> Result<Vec<(Namespace, OwnedFd)>> {
     external.map(|(kind, path)| Ok((kind, namespaces::open_path(kind, path)?))).collect()
 }
 
-/// Numbers are those of the fields of `criu_opts`.
 fn restore_options<'f>(
     options: &Options,
     plan: &Plan,
     images: &Images,
     streams: &[String],
     external: &'f [(Namespace, OwnedFd)],
-) -> Result<(Message, Vec<BorrowedFd<'f>>)> {
+) -> Result<(criu::Options, Vec<BorrowedFd<'f>>)> {
     let mut opts = common_options(&options.criu, images, "restore.log", plan)
-        .text(13, plan.rootfs.path.as_os_str().as_encoded_bytes())
-        .number(6, true)
-        .number(26, true);
+        .root(&plan.rootfs.path)
+        .evasive_devices()
+        .rst_sibling();
     if let Some(cgroup) = &plan.cgroup {
-        // Of the hierarchy without controllers' names, version 2's: else it would be the one of the images.
-        let path = cgroup.directory(Path::new("/"));
-        opts = opts.message(25, &pair(b"", path.as_os_str().as_encoded_bytes()));
+        // Else it would be the one of the images.
+        opts = opts.cg_root(cgroup.directory(Path::new("/")));
     }
     for (source, destination) in binds(plan) {
-        let (source, destination) = (source.as_os_str(), destination.as_os_str());
-        opts = opts.message(23, &pair(destination.as_encoded_bytes(), source.as_encoded_bytes()));
+        opts = opts.ext_mnt(destination, source);
     }
-    opts = opts.message(23, &pair(b"/dev/null", b"/dev/null"));
-    let inherit = |key: &str, number: u32| Message::default().text(1, key).number(2, number);
+    opts = opts.ext_mnt("/dev/null", "/dev/null");
     for (number, name) in (0..).zip(streams) {
         if name.starts_with("pipe:") {
-            opts = opts.message(27, &inherit(name, number));
+            opts = opts.inherit_fd(name, number);
         }
     }
     let mut inherited = Vec::new();
     for (kind, fd) in external {
-        opts = opts.message(27, &inherit(namespace_key(*kind), descriptor(fd.as_fd())));
+        opts = opts.inherit_fd(namespace_key(*kind), criu::descriptor(fd.as_fd()));
         inherited.push(fd.as_fd());
     }
     for (kind, path) in &plan.namespaces.join {
@@ -285,21 +292,14 @@ fn restore_options<'f>(
                     kind.name()
                 )));
             }
-            _ => {
-                let path = path.as_os_str().as_encoded_bytes();
-                opts = opts.message(39, &pair(kind.file().as_bytes(), path));
-            }
+            _ => opts = opts.join_ns(kind.file(), path),
         }
     }
-    for (field, text) in [(53, &options.lsm_profile), (54, &options.lsm_mount_context)] {
-        if let Some(text) = text {
-            opts = opts.text(field, text);
-        }
+    if let Some(profile) = &options.lsm_profile {
+        opts = opts.lsm_profile(profile);
+    }
+    if let Some(context) = &options.lsm_mount_context {
+        opts = opts.lsm_mount_context(context);
     }
     Ok((opts, inherited))
-}
-
-/// `ext_mount_map`, and `join_namespace` too.
-fn pair(key: &[u8], value: &[u8]) -> Message {
-    Message::default().text(1, key).text(2, value)
 }

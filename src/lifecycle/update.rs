@@ -5,6 +5,7 @@ use super::{Global, cgroup, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
 use crate::kernel::cgroup::{Directory, Limits, limits};
+use crate::kernel::rdt::Change;
 use crate::plan;
 use crate::record::Record;
 use crate::record::store::Store;
@@ -12,9 +13,9 @@ use crate::spec::Resources;
 use crate::spec::resources::{Cpu, Memory};
 use crate::spec::state::Status;
 
-/// Changes the limits that `wanted` names and leaves the others, and the device filter, as they are. Where one can't be
-/// changed, none is.
-pub fn update(global: &Global, id: &str, wanted: &Resources) -> Result<()> {
+/// Changes the limits that `wanted` names, and the lines `schemata` of the container's RDT group, and leaves the others,
+/// and the device filter, as they are. Where one can't be changed, none is.
+pub fn update(global: &Global, id: &str, wanted: &Resources, schemata: &[String]) -> Result<()> {
     let container = load_running(global, id)?;
     let cgroup = cgroup::open(&container)?;
     let wanted = complete(wanted, &cgroup)?;
@@ -22,13 +23,18 @@ pub fn update(global: &Global, id: &str, wanted: &Resources) -> Result<()> {
     if let Some(memory) = &wanted.memory {
         must_leave_room(memory, &cgroup)?;
     }
-    limits::change(&cgroup, &limits)?;
-    if container.record.systemd_unit.is_empty() {
-        return Ok(());
+    let change = limits::change(&cgroup, &limits)?;
+    let rdt = update_rdt(global, id, schemata)?;
+    if !container.record.systemd_unit.is_empty() {
+        tell_systemd(&container.record, &limits)?;
+        // What systemd has just written is rounded.
+        limits::apply(&cgroup, &limits)?;
     }
-    tell_systemd(&container.record, &limits)?;
-    // What systemd has just written is rounded.
-    limits::apply(&cgroup, &limits)
+    if let Some(rdt) = rdt {
+        rdt.commit();
+    }
+    change.commit();
+    Ok(())
 }
 
 /// It would write the old limits again when it reloads.
@@ -40,7 +46,10 @@ fn tell_systemd(record: &Record, limits: &Limits) -> Result<()> {
 }
 
 /// Changes lines of the container's RDT group, which it gets where it has none yet.
-pub fn update_rdt(global: &Global, id: &str, schemata: &[String]) -> Result<()> {
+fn update_rdt(global: &Global, id: &str, schemata: &[String]) -> Result<Option<Change>> {
+    if schemata.is_empty() {
+        return Ok(None);
+    }
     let store = Store::new(&global.root);
     let _lock = store.lock(id)?;
     let mut container = load_running(global, id)?;
@@ -63,8 +72,15 @@ fn load_running(global: &Global, id: &str) -> Result<Container> {
 /// Two files hold what is two fields: the half that isn't named keeps its value.
 fn complete(wanted: &Resources, cgroup: &Directory) -> Result<Resources> {
     let mut wanted = wanted.clone();
-    if let Some(cpu @ Cpu { quota: None, period: Some(_), .. }) = &mut wanted.cpu {
-        cpu.quota = first_number(cgroup, "cpu.max")?;
+    match &mut wanted.cpu {
+        Some(cpu @ Cpu { quota: None, period: Some(_), .. }) => {
+            cpu.quota = first_number(cgroup, "cpu.max")?;
+        }
+        // The kernel would keep it; systemd has to be told, for it reckons with the quota of a second.
+        Some(cpu) if cpu.period.is_none() && cpu.quota.is_some_and(|quota| quota != 0) => {
+            cpu.period = cpu_period(cgroup)?;
+        }
+        _ => {}
     }
     if let Some(memory @ Memory { limit: None, swap: Some(1..), .. }) = &mut wanted.memory {
         memory.limit = first_number(cgroup, "memory.max")?;
@@ -75,6 +91,11 @@ fn complete(wanted: &Resources, cgroup: &Directory) -> Result<Resources> {
 fn first_number(cgroup: &Directory, file: &str) -> Result<Option<i64>> {
     let text = cgroup.read_if_there(file)?;
     Ok(text.and_then(|text| text.split_whitespace().next()?.parse().ok()))
+}
+
+fn cpu_period(cgroup: &Directory) -> Result<Option<u64>> {
+    let text = cgroup.read_if_there("cpu.max")?;
+    Ok(text.and_then(|text| text.split_whitespace().nth(1)?.parse().ok()))
 }
 
 /// With `checkBeforeUpdate` a limit below what is in use is refused, where the kernel would reclaim, and kill what it
@@ -104,7 +125,7 @@ mod tests {
 
     fn cgroup() -> (tempfile::TempDir, Directory) {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("cpu.max"), "20000 100000\n").unwrap();
+        fs::write(directory.path().join("cpu.max"), "20000 200000\n").unwrap();
         fs::write(directory.path().join("memory.max"), "1000\n").unwrap();
         fs::write(directory.path().join("memory.current"), "500\n").unwrap();
         let cgroup = Directory::open(directory.path()).unwrap();
@@ -118,6 +139,8 @@ mod tests {
         let complete = complete(&wanted, &cgroup).unwrap();
         assert_eq!(complete.cpu.unwrap().quota, Some(20000));
         assert_eq!(complete.memory.unwrap().limit, Some(1000));
+        let wanted = parse(br#"{"cpu":{"quota":50000}}"#).unwrap();
+        assert_eq!(super::complete(&wanted, &cgroup).unwrap().cpu.unwrap().period, Some(200_000));
     }
 
     #[test]

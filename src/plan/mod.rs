@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::kernel;
 use crate::kernel::cgroup;
+use crate::kernel::cgroup::systemd::Realm;
 use crate::kernel::devices::{Making, Node, Ptmx};
 use crate::kernel::id_maps::IdMap;
 use crate::kernel::keyring::{Searchers, Session};
@@ -63,6 +64,8 @@ pub enum CgroupMaker<'a> {
     Systemd {
         /// Its own cgroup, below which those of its units are.
         root: &'a Path,
+        /// Whose it is.
+        realm: Realm,
     },
     /// Nobody does: the container stays in its caller's.
     Nobody,
@@ -291,8 +294,8 @@ fn cgroup(
     match request.cgroups {
         CgroupMaker::Nobody => Ok((None, None)),
         CgroupMaker::Ourselves => Ok((None, Some(cgroup_path(asked, request.id, host)?))),
-        CgroupMaker::Systemd { root } => {
-            let unit = systemd::unit(asked, request.id, annotations, host)?;
+        CgroupMaker::Systemd { root, realm } => {
+            let unit = systemd::unit(asked, request.id, annotations, realm)?;
             let path = unit.cgroup(root);
             Ok((Some(unit), Some(path)))
         }
@@ -326,7 +329,7 @@ pub fn keyring(session: Session, namespaces: &Namespaces) -> Option<Searchers> {
 
 /// Without rights over the host's user namespace mknod(2) is refused.
 fn making(namespaces: &Namespaces, host: &Host) -> Making {
-    match host.is_rootless() || namespaces.separates(Namespace::User) {
+    match host.lacks_rights() || namespaces.separates(Namespace::User) {
         true => Making::Bind,
         false => Making::Node,
     }
@@ -334,7 +337,7 @@ fn making(namespaces: &Namespaces, host: &Host) -> Making {
 
 /// The parent only where it is sure to find back into the network it came from.
 fn network_maker(namespaces: &Namespaces, host: &Host) -> NetworkMaker {
-    let separate = namespaces.separates(Namespace::User) || host.is_rootless();
+    let separate = namespaces.separates(Namespace::User) || host.lacks_rights();
     match namespaces.creates(Namespace::Network) && !separate {
         true => NetworkMaker::Parent,
         false => NetworkMaker::Init,

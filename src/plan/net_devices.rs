@@ -63,6 +63,7 @@ fn check_name(device: &str, name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::UserNamespace;
 
     fn planned(devices: &[(&str, &str)], namespaces: &[Namespace]) -> Result<Vec<NetDevice>> {
         let devices = devices
@@ -94,5 +95,16 @@ mod tests {
             assert!(error.starts_with(words), "{error}");
         }
         assert_eq!(planned(&[], &[]).unwrap(), []);
+    }
+
+    #[test]
+    fn root_of_a_user_namespace_may_move_those_that_are_there() {
+        let devices = BTreeMap::from([("eth0".to_owned(), linux::NetDevice::default())]);
+        let namespaces = Namespaces { create: vec![Namespace::Network], ..Namespaces::default() };
+        let nested = Host { user_namespace: UserNamespace::Nested, ..Host::default() };
+        assert_eq!(plan(&devices, &namespaces, &nested).unwrap().len(), 1);
+        let error = plan(&devices, &namespaces, &Host { effective_uid: 1000, ..nested });
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with("not supported for rootless containers"), "{error}");
     }
 }

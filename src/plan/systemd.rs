@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use super::cgroup_owner;
 use crate::error::{Context, Error, Result};
-use crate::host::Host;
-use crate::kernel::cgroup::systemd::{Property, Slice, Unit, UnitName, Value};
+use crate::kernel::cgroup::systemd::{Property, Realm, Slice, Unit, UnitName, Value};
 
 /// Annotations that set properties of the unit begin with this.
 const PROPERTY: &str = "org.systemd.property.";
@@ -24,7 +23,7 @@ pub fn unit(
     cgroups_path: &str,
     id: &str,
     annotations: &BTreeMap<String, String>,
-    host: &Host,
+    realm: Realm,
 ) -> Result<Unit> {
     let parts: Vec<&str> = cgroups_path.split(':').collect();
     let (slice, prefix, name) = match parts[..] {
@@ -32,7 +31,10 @@ pub fn unit(
         [slice, prefix, name] if !name.is_empty() => (slice, prefix, name),
         _ => return Err(malformed(cgroups_path)),
     };
-    let usual = if host.is_rootless() { "user.slice" } else { "system.slice" };
+    let usual = match realm {
+        Realm::System => "system.slice",
+        Realm::User => "user.slice",
+    };
     let slice = if slice.is_empty() { usual } else { slice };
     Ok(Unit {
         name: UnitName::parse(&unit_name(prefix, name)).context("linux.cgroupsPath")?,
@@ -121,8 +123,8 @@ fn fraction(seconds: f64) -> Result<Value> {
 mod tests {
     use super::*;
 
-    fn planned(cgroups_path: &str, host: &Host) -> Result<(String, String)> {
-        let unit = unit(cgroups_path, "id", &BTreeMap::new(), host)?;
+    fn planned(cgroups_path: &str, realm: Realm) -> Result<(String, String)> {
+        let unit = unit(cgroups_path, "id", &BTreeMap::new(), realm)?;
         Ok((unit.slice.as_str().to_owned(), unit.name.as_str().to_owned()))
     }
 
@@ -132,7 +134,6 @@ mod tests {
 
     #[test]
     fn a_path_names_slice_prefix_and_name() {
-        let host = Host::default();
         for (path, slice, name) in [
             ("system.slice:docker:1234", "system.slice", "docker-1234.scope"),
             ("a-b.slice:cri:x", "a-b.slice", "cri-x.scope"),
@@ -141,27 +142,26 @@ mod tests {
             ("a.slice:p:a-pod.slice", "a.slice", "a-pod.slice"),
             ("", "system.slice", "etui-id.scope"),
         ] {
-            assert_eq!(planned(path, &host).unwrap(), pair(slice, name), "{path}");
+            assert_eq!(planned(path, Realm::System).unwrap(), pair(slice, name), "{path}");
         }
-        let rootless = Host { effective_uid: 1000, ..Host::default() };
-        assert_eq!(planned("", &rootless).unwrap(), pair("user.slice", "etui-id.scope"));
+        assert_eq!(planned("", Realm::User).unwrap(), pair("user.slice", "etui-id.scope"));
     }
 
     #[test]
     fn another_path_is_refused_in_runcs_words() {
         for path in ["/docker/1234", "a:b", "a:b:c:d", "system.slice:docker:"] {
-            let message = planned(path, &Host::default()).unwrap_err().to_string();
+            let message = planned(path, Realm::System).unwrap_err().to_string();
             let wanted = format!(
                 "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got {path:?} instead; "
             );
             assert!(message.starts_with(&wanted), "{message}");
         }
-        let message = planned("system:docker:x", &Host::default()).unwrap_err().to_string();
+        let message = planned("system:docker:x", Realm::System).unwrap_err().to_string();
         assert!(
             message.starts_with("linux.cgroupsPath: \"system\" is no name of a slice"),
             "{message}"
         );
-        assert!(planned("system.slice:docker:../../x", &Host::default()).is_err());
+        assert!(planned("system.slice:docker:../../x", Realm::System).is_err());
     }
 
     fn annotated(name: &str, text: &str) -> Result<Property> {
@@ -169,7 +169,7 @@ mod tests {
             (format!("{PROPERTY}{name}"), text.to_owned()),
             ("org.example.other".to_owned(), "x".to_owned()),
         ]);
-        unit("", "id", &annotations, &Host::default()).map(|mut unit| unit.properties.remove(0))
+        unit("", "id", &annotations, Realm::System).map(|mut unit| unit.properties.remove(0))
     }
 
     #[test]

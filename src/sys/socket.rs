@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    bind, connect, getsockopt, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -82,6 +82,11 @@ pub fn connect_to(path: &Path, kind: SockType) -> nix::Result<OwnedFd> {
         Err(errno) => return Err(errno),
     }
     Ok(socket)
+}
+
+/// Who listens on the other end, as our user namespace sees it (unix(7), `SO_PEERCRED`).
+pub fn peer_uid(socket: BorrowedFd<'_>) -> nix::Result<u32> {
+    getsockopt(&socket, sockopt::PeerCredentials).map(|credentials| credentials.uid())
 }
 
 /// Connects a new socket to `address`: a path, or a name without a file, written with `@` in front (sd_notify(3)).

@@ -40,6 +40,12 @@ pub const EDGES: &[(&str, &str, &str)] = &[
         "kernel::capabilities",
         "whoever lacks CAP_SETUID needs the helper programs",
     ),
+    (
+        "kernel::rootfs",
+        "kernel::mountinfo",
+        "the host's procfs and sysfs are found in the mount table",
+    ),
+    ("kernel::rdt", "kernel::mountinfo", "resctrl is found in the mount table"),
     ("kernel::cgroup", "kernel::signals", "a wait for systemd ends when we are told to end"),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
     ("kernel::mounts", "kernel::lsm", "an mqueue is labelled once it is mounted"),

@@ -141,6 +141,8 @@ fn no_group_of_the_caller_gets_into_a_user_namespace_that_forbids_to_drop_it() {
     let mut container = Container::sh("grep Groups /proc/self/status");
     fs::set_permissions(container.dir(), fs::Permissions::from_mode(0o755)).unwrap();
     container.set("/linux/namespaces/-", json!({ "type": "user", "path": path }));
+    // It maps one id.
+    container.set("/mounts", json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]));
     container.write_config();
     let runtime = container.command();
     let mut with_groups = Command::new("setpriv");

@@ -89,19 +89,46 @@ pub fn apply(cgroup: &Directory, limits: &Limits) -> Result<()> {
     })
 }
 
-/// Changes the limits of a cgroup that is in use: where one fails, those written before it are put back, as well as that
-/// can be done.
-pub fn change(cgroup: &Directory, limits: &Limits) -> Result<()> {
-    // Some files can only be written: there is nothing to put back.
-    let before: Vec<Option<String>> =
-        limits.0.iter().map(|write| cgroup.read_if_there(&write.file).ok().flatten()).collect();
-    apply(cgroup, limits).inspect_err(|_| {
-        for (write, text) in limits.0.iter().zip(before).rev() {
-            for line in text.iter().flat_map(|text| text.lines()) {
-                let _ = cgroup.write(&write.file, line);
+/// Limits of a cgroup in use that are changed: put back, as well as that can be done, unless they are committed.
+#[derive(Debug)]
+#[must_use = "dropping it puts the old limits back"]
+pub struct Change<'a> {
+    cgroup: &'a Directory,
+    /// Files and what was in them, in the order they are written; some can only be written, and are not among them.
+    before: Vec<(&'a str, String)>,
+}
+
+/// Changes the limits of a cgroup that is in use: all of them, or none.
+pub fn change<'a>(cgroup: &'a Directory, limits: &'a Limits) -> Result<Change<'a>> {
+    let files = limits.0.iter().flat_map(|write| {
+        let instead = match &write.otherwise {
+            Otherwise::Instead { file, .. } => Some(file.as_str()),
+            _ => None,
+        };
+        std::iter::once(write.file.as_str()).chain(instead)
+    });
+    let text = |file| Some((file, cgroup.read_if_there(file).ok().flatten()?));
+    let change = Change { cgroup, before: files.filter_map(text).collect() };
+    apply(cgroup, limits)?;
+    Ok(change)
+}
+
+impl Change<'_> {
+    /// Keeps the new limits.
+    pub fn commit(mut self) {
+        self.before.clear();
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        for (file, text) in self.before.iter().rev() {
+            for line in text.lines() {
+                // The error that led here is the one to tell.
+                let _ = self.cgroup.write(file, line);
             }
         }
-    })
+    }
 }
 
 fn apply_one(cgroup: &Directory, write: &Write) -> Result<()> {
@@ -189,6 +216,11 @@ mod tests {
             Limits(vec![Write::new("a", "pids.max", "20"), Write::new("b", "cpu.max", "1")]);
         change(&cgroup, &limits).unwrap_err();
         assert_eq!(cgroup.read("pids.max").unwrap().lines().next(), Some("10"));
+        let limits = Limits(vec![Write::new("a", "pids.max", "20")]);
+        drop(change(&cgroup, &limits).unwrap());
+        assert_eq!(cgroup.read("pids.max").unwrap().lines().next(), Some("10"));
+        change(&cgroup, &limits).unwrap().commit();
+        assert_eq!(cgroup.read("pids.max").unwrap().lines().next(), Some("20"));
     }
 
     #[test]

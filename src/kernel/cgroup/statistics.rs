@@ -179,8 +179,20 @@ fn usage(cgroup: &Directory, prefix: &str) -> Result<Usage> {
 }
 
 fn pids(cgroup: &Directory) -> Result<Pids> {
-    let current = number(cgroup, "pids.current")?.unwrap_or(0);
+    let current = match number(cgroup, "pids.current")? {
+        Some(current) => current,
+        None => processes(cgroup)?,
+    };
     Ok(Pids { current, limit: number(cgroup, "pids.max")? })
+}
+
+/// As runc has it without the controller: processes, not tasks; of a threaded cgroup, which does not list them, threads.
+fn processes(cgroup: &Directory) -> Result<u64> {
+    let listed = match cgroup.read_if_there("cgroup.procs")? {
+        Some(listed) => listed,
+        None => cgroup.read_if_there("cgroup.threads")?.unwrap_or_default(),
+    };
+    Ok(listed.lines().count() as u64)
 }
 
 fn io(cgroup: &Directory) -> Result<Io> {
@@ -319,6 +331,13 @@ mod tests {
         assert_eq!(memory.swap, Usage { current: 10, peak: 0, limit: 100 });
         assert_eq!((memory.details["file"], memory.events["oom_kill"]), (2, 3));
         assert_eq!(statistics.pids, Pids { current: 2, limit: None });
+    }
+
+    #[test]
+    fn without_the_controller_processes_are_counted() {
+        let pids = |files| statistics(files).pids;
+        assert_eq!(pids(&[("cgroup.procs", "7\n8\n")]), Pids { current: 2, limit: None });
+        assert_eq!(pids(&[("cgroup.threads", "7\n")]), Pids { current: 1, limit: None });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is spoken to as `criu swrk` wants it (criu.org/RPC): one request over a socket, notices on the way, one answer.
 
 mod message;
+mod options;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +14,8 @@ use nix::sys::socket::SockType;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::socket;
 
-pub use message::{Message, Received};
+use message::{Message, Received};
+pub use options::{CgroupMode, Options, Switch, descriptor};
 
 /// Longer than any answer of criu.
 const LONGEST_ANSWER: usize = 1 << 16;
@@ -34,6 +36,38 @@ pub enum Task {
 /// `NOTIFY` of `criu_req_type`.
 const NOTIFY: u64 = 6;
 
+/// Something that this kernel and criu can do or can't, by the number of the field in `criu_features`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// `mem_track`
+    MemoryTracking = 1,
+    /// `lazy_pages`
+    LazyPages = 2,
+}
+
+/// The fields of `criu_req`.
+mod request {
+    pub const TYPE: u32 = 1;
+    pub const OPTS: u32 = 2;
+    pub const NOTIFY_SUCCESS: u32 = 3;
+    pub const FEATURES: u32 = 5;
+}
+
+/// The fields of `criu_resp`.
+mod response {
+    pub const TYPE: u32 = 1;
+    pub const SUCCESS: u32 = 2;
+    pub const NOTIFY: u32 = 5;
+    pub const CR_ERRNO: u32 = 7;
+    pub const FEATURES: u32 = 8;
+}
+
+/// The fields of `criu_notify`.
+mod notify {
+    pub const SCRIPT: u32 = 1;
+    pub const PID: u32 = 2;
+}
+
 /// What criu tells on the way.
 #[derive(Debug)]
 pub struct Notice {
@@ -45,34 +79,34 @@ pub struct Notice {
     pub descriptor: Option<OwnedFd>,
 }
 
-/// Has criu carry out `task`. `opts` are its options (`criu_opts`), `inherited` the descriptors that stay open for it, by the
-/// numbers they have here. Answers criu's answer (`criu_resp`).
+/// Has criu carry out `task`. `inherited` are the descriptors that stay open for it, by the numbers they have here.
 pub fn carry_out(
     task: Task,
-    opts: &Message,
+    options: &Options,
     inherited: &[BorrowedFd<'_>],
     prepare: &mut dyn FnMut(u32) -> Result<()>,
     notice: &mut dyn FnMut(Notice) -> Result<()>,
-) -> Result<Vec<u8>> {
+) -> Result<()> {
     let criu = Criu::start(inherited)?;
     prepare(criu.child.id())?;
-    let request = Message::default().number(1, task as u32).message(2, opts);
-    criu.say(&request)?;
+    let request = Message::default().number(request::TYPE, task as u32);
+    criu.say(&request.message(request::OPTS, &options.0))?;
     loop {
         let (bytes, descriptor) = criu.hear()?;
         let answer = Received(&bytes);
-        if answer.number(1) == Some(NOTIFY) {
-            let told = answer.message(5).unwrap_or_default();
+        if answer.number(response::TYPE) == Some(NOTIFY) {
+            let told = answer.message(response::NOTIFY).unwrap_or_default();
             notice(Notice {
-                point: told.text(1).unwrap_or_default(),
-                pid: told.number(2).and_then(|pid| i32::try_from(pid).ok()),
+                point: told.text(notify::SCRIPT).unwrap_or_default(),
+                pid: told.number(notify::PID).and_then(|pid| i32::try_from(pid).ok()),
                 descriptor,
             })?;
-            criu.say(&Message::default().number(1, NOTIFY).number(3, true))?;
+            let heard = Message::default().number(request::TYPE, NOTIFY);
+            criu.say(&heard.number(request::NOTIFY_SUCCESS, true))?;
             continue;
         }
-        return match answer.number(2) {
-            Some(1) => Ok(bytes),
+        return match answer.number(response::SUCCESS) {
+            Some(1) => Ok(()),
             _ => Err(failure(answer)),
         };
     }
@@ -87,24 +121,23 @@ pub fn check_installed() -> Result<()> {
     }
 }
 
-/// What this kernel and criu can do: the fields of `criu_features` that are set in `wanted` and not in the answer.
-pub fn lacks(field: u32) -> Result<bool> {
-    let features = Message::default().number(field, true);
+/// Whether this kernel or criu lacks something.
+pub fn lacks(feature: Feature) -> Result<bool> {
+    let features = Message::default().number(feature as u32, true);
     let criu = Criu::start(&[])?;
-    criu.say(&Message::default().number(1, Task::FeatureCheck as u32).message(5, &features))?;
+    let request = Message::default().number(request::TYPE, Task::FeatureCheck as u32);
+    criu.say(&request.message(request::FEATURES, &features))?;
     let (bytes, _) = criu.hear()?;
-    let has = Received(&bytes).message(8).and_then(|features| features.number(field));
+    let features = Received(&bytes).message(response::FEATURES);
+    let has = features.and_then(|features| features.number(feature as u32));
     Ok(has != Some(1))
 }
 
 fn failure(answer: Received<'_>) -> Error {
-    let errno = answer.number(7).unwrap_or(0);
-    let task = match answer.number(1) {
-        Some(1) => "dump",
-        Some(2) => "restore",
-        Some(4) => "pre-dump",
-        _ => "request",
-    };
+    let errno = answer.number(response::CR_ERRNO).unwrap_or(0);
+    let is = |task: Task| answer.number(response::TYPE) == Some(task as u64);
+    let names = [(Task::Dump, "dump"), (Task::Restore, "restore"), (Task::PreDump, "pre-dump")];
+    let task = names.into_iter().find(|(task, _)| is(*task)).map_or("request", |(_, name)| name);
     Error::new(format!("criu failed: {task}, errno {errno}"))
 }
 

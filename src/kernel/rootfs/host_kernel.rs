@@ -13,6 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 
 use crate::error::{Call, Context, Result};
+use crate::kernel::mountinfo;
 use crate::kernel::procfs::Procfs;
 use crate::sys::statx;
 
@@ -93,9 +94,8 @@ fn revealing(mountinfo: &str, own: u64) -> Vec<Revealing> {
     let mut in_container = HashSet::from([own]);
     let mut paths = HashMap::new();
     let mut found = Vec::new();
-    for line in mountinfo.lines() {
-        let Some(mount) = Line::parse(line) else { continue };
-        let path = PathBuf::from(unescape(mount.path));
+    for mount in mountinfo::Mount::all(mountinfo) {
+        let path = mount.point();
         if in_container.contains(&mount.parent) {
             in_container.insert(mount.id);
         } else if mount.root == "/" && matches!(mount.kind, "proc" | "sysfs") {
@@ -108,33 +108,6 @@ fn revealing(mountinfo: &str, own: u64) -> Vec<Revealing> {
         paths.insert(mount.id, path);
     }
     found
-}
-
-struct Line<'a> {
-    id: u64,
-    parent: u64,
-    root: &'a str,
-    path: &'a str,
-    kind: &'a str,
-}
-
-impl<'a> Line<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ');
-        Some(Line {
-            id: fields.next()?.parse().ok()?,
-            parent: fields.next()?.parse().ok()?,
-            root: fields.nth(1)?,
-            path: fields.next()?,
-            kind: file_system.split(' ').next()?,
-        })
-    }
-}
-
-/// mountinfo writes space, tab, line feed and backslash as three octal digits.
-fn unescape(field: &str) -> String {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 #[cfg(test)]

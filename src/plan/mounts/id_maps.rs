@@ -24,12 +24,14 @@ pub(super) fn written(text: &str, own: (&[IdMap], &[IdMap])) -> Result<Maps> {
 }
 
 fn ranges(maps: &str, own: &[IdMap]) -> Result<Vec<IdMap>> {
-    let range = |text: &str| match text.strip_prefix('@') {
+    let range = |text: &str| {
+        match text.strip_prefix('@') {
         Some(relative) => absolute(range(relative)?, own).ok_or_else(|| {
-            Error::refused(format!("{text:?}: its first id is not mapped in the user namespace"))
-                .hint("ranges with @ are relative to linux.uidMappings and linux.gidMappings")
+            Error::refused(format!("{text:?}: no map of the user namespace has all its ids"))
+                .hint("ranges with @ are relative to linux.uidMappings and linux.gidMappings: give one for each of theirs")
         }),
         None => range(text),
+    }
     };
     maps.split('#').map(range).collect()
 }
@@ -44,11 +46,12 @@ fn range(text: &str) -> Result<IdMap> {
     }
 }
 
-/// As far from what it says as the container's map has its first id from outside.
+/// As far from what it says as the container's map has its ids from outside: all of them, so it must be one map.
 fn absolute(range: IdMap, own: &[IdMap]) -> Option<IdMap> {
+    let end = |map: &IdMap| u64::from(map.inside) + u64::from(map.size);
     let around = own
         .iter()
-        .find(|map| range.inside.checked_sub(map.inside).is_some_and(|offset| offset < map.size))?;
+        .find(|map| map.inside <= range.inside && range.size > 0 && end(&range) <= end(map))?;
     let outside = i64::from(range.outside) + i64::from(around.outside) - i64::from(around.inside);
     Some(IdMap { outside: u32::try_from(outside).ok()?, ..range })
 }
@@ -67,12 +70,17 @@ mod tests {
         let read = |text| written(text, (&own, &own)).map(|(uids, _)| uids);
         assert_eq!(read("uids=@1-3-10;gids=0-0-1").unwrap(), [map(1, 4, 10)]);
         assert_eq!(
-            read("uids=1-3-10#@1000-1000-5#@5001-5001-1;gids=0-0-1").unwrap(),
-            [map(1, 3, 10), map(1000, 1001, 5), map(5001, 101, 1)]
+            read("uids=1-3-10#@996-996-5#@5001-5001-1;gids=0-0-1").unwrap(),
+            [map(1, 3, 10), map(996, 997, 5), map(5001, 101, 1)]
         );
-        for bad in
-            ["uids=@1001-0-1;gids=0-0-1", "uids=@5000-0-1;gids=0-0-1", "uids=@@1-3-1;gids=0-0-1"]
-        {
+        for bad in [
+            "uids=@1001-0-1;gids=0-0-1",
+            "uids=@1000-1000-5;gids=0-0-1",
+            "uids=@0-0-1001;gids=0-0-1",
+            "uids=@1-3-4294967295;gids=0-0-1",
+            "uids=@5000-0-1;gids=0-0-1",
+            "uids=@@1-3-1;gids=0-0-1",
+        ] {
             read(bad).expect_err(bad);
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::field;
 use crate::error::{Context, Error, Result};
-use crate::host::Host;
+use crate::host::{Host, UserNamespace};
 use crate::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
 use crate::kernel::cgroup::devices::{DeviceFilter, WithoutRights};
 use crate::plan::devices as nodes;
@@ -18,10 +18,10 @@ const DEFAULT_DEVICES: &[(u32, Option<u32>)] = &[(136, None), (5, Some(2)), (10,
 /// only the default devices are allowed.
 pub fn device_filter(linux: &Linux, host: &Host) -> Result<DeviceFilter> {
     let asked = linux.resources.iter().flat_map(|resources| &resources.devices);
-    let without_rights = match (host.is_rootless(), asked.clone().next()) {
-        (false, _) => WithoutRights::Fail,
-        (true, Some(_)) => WithoutRights::Warn,
-        (true, None) => WithoutRights::PassOver,
+    let without_rights = match (host.user_namespace, host.is_rootless(), asked.clone().next()) {
+        (UserNamespace::Nested, ..) | (_, true, None) => WithoutRights::PassOver,
+        (_, true, Some(_)) => WithoutRights::Warn,
+        (_, false, _) => WithoutRights::Fail,
     };
     let mut rules = asked
         .enumerate()

@@ -1,6 +1,8 @@
 //! From documents to writes: each expected list is `field: file = text`, in order.
 
 use super::*;
+use crate::host::UserNamespace;
+use crate::kernel::cgroup::devices::WithoutRights;
 use crate::spec::Linux;
 use crate::spec::bundle::parse;
 
@@ -206,6 +208,17 @@ fn a_controller_that_cgroup_v1_holds_is_refused_with_the_remedy() {
         );
     }
     assert!(limits(&Resources::default(), &hybrid).unwrap().is_empty());
+}
+
+#[test]
+fn where_devices_can_not_be_filtered_only_a_user_is_told() {
+    let linux: Linux =
+        parse(br#"{"resources":{"devices":[{"allow":false,"access":"rwm"}]}}"#).unwrap();
+    let without_rights = |host: &Host| device_filter(&linux, host).unwrap().without_rights;
+    let nested = Host { user_namespace: UserNamespace::Nested, ..host() };
+    assert_eq!(without_rights(&host()), WithoutRights::Fail);
+    assert_eq!(without_rights(&nested), WithoutRights::PassOver);
+    assert_eq!(without_rights(&Host { effective_uid: 1000, ..host() }), WithoutRights::Warn);
 }
 
 fn filter(json: &str) -> Result<Vec<String>> {

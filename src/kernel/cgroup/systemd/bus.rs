@@ -233,6 +233,18 @@ fn system_sockets() -> [Address; 2] {
     ]
 }
 
+/// Whether the machine's systemd, as far as it is to be seen from here, runs as the root that we are: in a user namespace
+/// made for a user's containers it is another's.
+pub fn is_ours_to_ask() -> bool {
+    answers_as_root(&system_sockets())
+}
+
+fn answers_as_root(addresses: &[Address]) -> bool {
+    addresses.iter().any(|(path, _)| {
+        connect(path).is_ok_and(|socket| socket::peer_uid(socket.as_fd()) == Ok(0))
+    })
+}
+
 /// Where a user's systemd is heard: `$XDG_RUNTIME_DIR` holds its private socket and the bus, which
 /// `$DBUS_SESSION_BUS_ADDRESS` may put elsewhere.
 fn user_sockets() -> Result<Vec<Address>> {
@@ -294,6 +306,19 @@ mod tests {
         assert_eq!(path("tcp:host=x;unix:guid=1,path=/b"), Some("/b".into()));
         assert_eq!(path("unix:abstract=/tmp/x"), None);
         assert_eq!(path(""), None);
+    }
+
+    #[test]
+    fn the_owner_of_a_socket_tells_whose_systemd_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (there, gone) = (directory.path().join("there"), directory.path().join("gone"));
+        let _listener = std::os::unix::net::UnixListener::bind(&there).unwrap();
+        let we_are_root = nix::unistd::geteuid().is_root();
+        let addresses = |paths: &[&PathBuf]| -> Vec<Address> {
+            paths.iter().map(|path| ((*path).clone(), Between::Nothing)).collect()
+        };
+        assert!(!answers_as_root(&addresses(&[&gone])));
+        assert_eq!(answers_as_root(&addresses(&[&gone, &there])), we_are_root);
     }
 
     /// A bus, and the other end of its connection.

@@ -15,8 +15,8 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use bus::Realm;
 use bus::{Bus, Refusal};
+pub use bus::{Realm, is_ours_to_ask};
 pub use keeper::Keeper;
 use message::{Call, Message};
 pub use new_unit::NewUnit;
@@ -27,6 +27,7 @@ pub use value::Value;
 use super::{DeviceFilter, Limits};
 use crate::error::{Context, Error, Result};
 use crate::kernel::signals::Signals;
+use crate::warning::warn;
 
 /// How long systemd may take to start or stop a unit.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,24 +76,52 @@ impl Systemd {
         Ok(systemd)
     }
 
+    /// Whose it is.
+    pub fn realm(&self) -> Realm {
+        self.realm
+    }
+
     /// Its own cgroup, below which those of its units are.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     fn control_group(&mut self) -> Result<PathBuf> {
+        let root = self.told("ControlGroup")?;
+        Ok(PathBuf::from(if root.is_empty() { "/" } else { &root }))
+    }
+
+    /// What it tells of itself: a property that is a text.
+    fn told(&mut self, property: &str) -> Result<String> {
         let arguments =
-            [Value::string("org.freedesktop.systemd1.Manager"), Value::string("ControlGroup")];
+            [Value::string("org.freedesktop.systemd1.Manager"), Value::string(property)];
         let get = Call {
             interface: "org.freedesktop.DBus.Properties",
             ..manager_call("Get", &arguments)
         };
-        let body =
-            self.bus.call(&get)?.map_err(|refusal| explain("Get(ControlGroup)", &refusal))?;
+        let call = || format!("Get({property})");
+        let body = self.bus.call(&get)?.map_err(|refusal| explain(&call(), &refusal))?;
         let mut reader = Reader::new(&body);
-        let root = reader.signature().filter(|of| *of == "s").and_then(|_| reader.string());
-        let root = root.ok_or_else(|| Error::new("systemd does not say where its cgroup is"))?;
-        Ok(PathBuf::from(if root.is_empty() { "/" } else { root }))
+        let text = reader.signature().filter(|of| *of == "s").and_then(|_| reader.string());
+        let text =
+            text.ok_or_else(|| Error::new(format!("systemd's answer is no text: {}", call())))?;
+        Ok(text.to_owned())
+    }
+
+    /// The limits as properties that this systemd knows.
+    fn limits(&mut self, limits: &Limits) -> Result<Vec<Property>> {
+        let mut wanted = properties::of_limits(limits);
+        if wanted.iter().any(properties::is_idle) {
+            let version = self.told("Version")?;
+            if release(&version).is_none_or(|release| release < properties::FIRST_WITH_IDLE) {
+                warn(format!(
+                    "linux.resources.cpu.idle: systemd {version} does not know it, and may undo it when it reloads; systemd {} does",
+                    properties::FIRST_WITH_IDLE
+                ));
+                wanted.retain(|property| !properties::is_idle(property));
+            }
+        }
+        Ok(wanted)
     }
 
     /// Asks for the unit to be started around the process `pid`. A unit of that name that has failed is cleared away, one
@@ -119,7 +148,7 @@ impl Systemd {
             .map_err(|error| error.hint(format!("see what it is: systemctl status {name}")))
     }
 
-    fn properties(&self, order: Order<'_>, pid: i32) -> Result<Vec<Property>> {
+    fn properties(&mut self, order: Order<'_>, pid: i32) -> Result<Vec<Property>> {
         let Order { unit, limits, devices } = order;
         let yes = |name| Property::new(name, Value::Bool(true));
         let mut wanted = vec![
@@ -145,7 +174,7 @@ impl Systemd {
                 wanted.push(Property::new("Wants", above));
             }
         }
-        wanted.extend(properties::of_limits(limits));
+        wanted.extend(self.limits(limits)?);
         // A user's systemd may not load device programs.
         if self.realm == Realm::System {
             wanted.extend(properties::of_devices(devices));
@@ -156,7 +185,7 @@ impl Systemd {
 
     /// Tells systemd of other limits for a unit that is there; they last as long as the unit.
     pub fn change(&mut self, unit: &str, limits: &Limits) -> Result<()> {
-        let wanted = properties::of_limits(limits);
+        let wanted = self.limits(limits)?;
         if wanted.is_empty() {
             return Ok(());
         }
@@ -211,6 +240,12 @@ impl Systemd {
     }
 }
 
+/// The number of the release in a version such as `252.19-1~deb12u1` or `v255`.
+fn release(version: &str) -> Option<u32> {
+    let version = version.trim_start_matches('v');
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Something that systemd has taken on, by its object's path.
 #[derive(Debug, PartialEq, Eq)]
 struct Job(String);
@@ -260,4 +295,15 @@ fn pairs(properties: Vec<Property>) -> Value {
         Value::Struct(vec![Value::String(name), Value::Variant(Box::new(value))])
     };
     Value::array("(sv)", properties.into_iter().map(pair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_begins_with_the_release() {
+        let versions = ["252.19-1~deb12u1", "v255", "249", "257~rc1", "devel"];
+        assert_eq!(versions.map(release), [Some(252), Some(255), Some(249), Some(257), None]);
+    }
 }

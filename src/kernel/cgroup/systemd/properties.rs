@@ -15,9 +15,34 @@ const USEC_PER_SEC: u64 = 1_000_000;
 /// The period the kernel has where none is named, in microseconds (cgroup-v2.rst, `cpu.max`).
 const USUAL_PERIOD: u64 = 100_000;
 
+const CPU_WEIGHT: &str = "CPUWeight";
+
+/// The weight of an idle cgroup, to systemd.
+const IDLE: u64 = 0;
+
+/// The release of systemd that knows it: older ones refuse it.
+pub const FIRST_WITH_IDLE: u32 = 252;
+
+/// The weight the kernel gives (cgroup-v2.rst, `cpu.weight`).
+const USUAL_WEIGHT: u64 = 100;
+
 /// The properties that say what the limits say, in their order.
 pub fn of_limits(limits: &Limits) -> Vec<Property> {
-    limits.0.iter().flat_map(of_write).collect()
+    let mut properties: Vec<_> = limits.0.iter().flat_map(of_write).collect();
+    let writes = |file, text: &str| {
+        limits.0.iter().any(|write| write.file == file && write.text.trim() == text)
+    };
+    // What is idle no more has the usual weight again, as the kernel gives it, where no other is named.
+    let weighs = properties.iter().any(|property| property.name == CPU_WEIGHT);
+    if writes("cpu.idle", "0") && !weighs {
+        properties.push(Property::new(CPU_WEIGHT, Value::Uint64(USUAL_WEIGHT)));
+    }
+    properties
+}
+
+/// Whether it makes a unit idle, which systemd can since [`FIRST_WITH_IDLE`].
+pub fn is_idle(property: &Property) -> bool {
+    property.name == CPU_WEIGHT && property.value == Value::Uint64(IDLE)
 }
 
 fn of_write(write: &Write) -> Vec<Property> {
@@ -30,9 +55,8 @@ fn of_write(write: &Write) -> Vec<Property> {
         "memory.min" => amount("MemoryMin"),
         "memory.swap.max" => amount("MemorySwapMax"),
         "pids.max" => amount("TasksMax"),
-        "cpu.weight" => amount("CPUWeight"),
-        // Since systemd 252.
-        "cpu.idle" if text == "1" => Some(Property::new("CPUWeight", Value::Uint64(0))),
+        "cpu.weight" => amount(CPU_WEIGHT),
+        "cpu.idle" if text == "1" => Some(Property::new(CPU_WEIGHT, Value::Uint64(IDLE))),
         "cpuset.cpus" => set("AllowedCPUs", text),
         "cpuset.mems" => set("AllowedMemoryNodes", text),
         "io.weight" => amount("IOWeight"),
@@ -146,7 +170,15 @@ mod tests {
         assert_eq!(of("memory.swap.max", "0"), [amount("MemorySwapMax", 0)]);
         assert_eq!(of("pids.max", "max"), [amount("TasksMax", u64::MAX)]);
         assert_eq!(of("cpu.weight", "79"), [amount("CPUWeight", 79)]);
+    }
+
+    #[test]
+    fn idle_is_a_weight_and_its_end_is_one_too() {
         assert_eq!(of("cpu.idle", "1"), [amount("CPUWeight", 0)]);
+        assert!(is_idle(&of_limits(&Limits(vec![Write::new("field", "cpu.idle", "1")]))[0]));
+        assert_eq!(of("cpu.idle", "0"), [amount("CPUWeight", 100)]);
+        let both = ["cpu.idle", "cpu.weight"].map(|file| Write::new("field", file, "0"));
+        assert_eq!(of_limits(&Limits(both.to_vec())).len(), 1);
     }
 
     #[test]
