@@ -10,6 +10,8 @@ mod arrival;
 mod descriptors;
 #[path = "steps/devices.rs"]
 mod devices;
+#[path = "steps/file_systems.rs"]
+mod file_systems;
 #[path = "steps/gate.rs"]
 mod gate;
 #[path = "steps/hooks.rs"]

@@ -28,7 +28,7 @@ pub fn mask<'a>(
     for Place { root, path, whole } in places {
         let intent = || format!("mask {}", whole.display());
         let Some(target) = safe_path::find(root, path).with_context(intent)? else { continue };
-        let cover = match (is_directory(&target)?, &mut directory) {
+        let cover = match (safe_path::is_directory(&target)?, &mut directory) {
             (false, _) => &mut file,
             (true, Some(empty)) => empty,
             (true, none) => none.insert(Cover::new(empty_directory(label)?)),
@@ -130,9 +130,4 @@ pub fn null_device() -> Result<OwnedFd> {
     }
     mount_api::clone_tree(null.as_fd(), c"", Reach::One)
         .call(|| "open_tree(\"/dev/null\", OPEN_TREE_CLONE)")
-}
-
-fn is_directory(fd: &OwnedFd) -> Result<bool> {
-    let mode = fstat(fd).call(|| "fstat")?.st_mode;
-    Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }

@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::mount_options::{Effect, Options};
+use super::mount_options::Options;
 use crate::error::{Context, Error, Result};
 use crate::kernel::devices::Making;
 use crate::kernel::id_maps::IdMap;
@@ -281,15 +281,6 @@ fn unquoted<'a>(key: &str, value: &'a str) -> &'a str {
 
 fn text(value: &str, field: &str) -> Result<CString> {
     CString::new(value).map_err(|_| Error::refused(format!("{field}: contains a null byte")))
-}
-
-/// Every option the specification's table names that etui knows, for `features` (features.md, "mountOptions").
-pub fn known_options() -> Vec<&'static str> {
-    super::mount_options::TABLE
-        .iter()
-        .filter(|(_, effect)| !matches!(effect, Effect::IdMap(_)))
-        .map(|(name, _)| *name)
-        .collect()
 }
 
 #[cfg(test)]

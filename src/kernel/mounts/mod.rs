@@ -89,8 +89,8 @@ pub enum What {
 pub enum CgroupView {
     /// The container has a cgroup namespace of its own: a new mount shows its cgroup as the root.
     Namespace {
-        /// The container's cgroup on the host, bound when a new mount is refused (a user namespace without its own
-        /// network of rights over the hierarchy).
+        /// The container's cgroup on the host, bound where the kernel refuses a new mount (EPERM: the user namespace does
+        /// not own the cgroup namespace; EBUSY).
         fallback: PathBuf,
     },
     /// It shares the host's: the host's mount is bound. A new mount would reset the options (`nsdelegate`) of the
@@ -274,7 +274,9 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
         }
         What::Cgroup { attr, view } => {
             let detached = prepared.map_or_else(|| filesystem::detached_cgroup(*attr, view), Ok)?;
-            place::directory(tree, &mount.destination, detached).map(Some)
+            let target = place::directory(tree, &mount.destination)?.fd;
+            place::refuse_to_cover_proc(&target, &mount.destination, || Ok(false))?;
+            place::put(tree, &target, detached, &mount.destination).map(Some)
         }
         What::Remount { attr, options } => {
             let target = place::existing(tree, &mount.destination)?;
