@@ -6,6 +6,8 @@ mod support;
 mod annotations;
 #[path = "steps/arrival.rs"]
 mod arrival;
+#[path = "steps/binds.rs"]
+mod binds;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]

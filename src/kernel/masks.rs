@@ -72,13 +72,6 @@ pub fn make_readonly<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<
     Ok(())
 }
 
-/// Makes the mount at `place`, itself and nothing below it, read-only.
-pub fn remount_readonly(Place { root, path, whole }: Place<'_>) -> Result<()> {
-    let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
-    set_readonly(target.as_fd(), Reach::One)
-        .with_context(|| format!("make {} read-only", whole.display()))
-}
-
 fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {
     let copy = mount_api::clone_tree(target, c"", Reach::Recursive)
         .call(|| "open_tree(OPEN_TREE_CLONE)")?;

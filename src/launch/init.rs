@@ -320,8 +320,6 @@ fn set_names(plan: &Plan) -> Result<()> {
 
 /// What had to stay writable until now.
 fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
-    for path in &plan.readonly_at_the_end {
-        masks::remount_readonly(tree.place(path))?;
-    }
+    tree.seal().context("mounts")?;
     rootfs::seal(&plan.rootfs)
 }

@@ -111,3 +111,32 @@ fn nothing_but_a_procfs_is_mounted_on_proc() {
     Container::new().with("/mounts/-", tmpfs("/proc", &[])).run().says(words);
     without_proc().with("/mounts/-", bind(Path::new("/proc"))).run().ok();
 }
+
+/// A read-only tmpfs is filled by what comes after it, and sealed at the end.
+#[test]
+fn a_read_only_tmpfs_takes_mounts_and_content_before_it_is_sealed() {
+    let script = "(: >/scratch/new) 2>/dev/null || echo sealed; ls /scratch/sub >/dev/null && echo sub; \
+        (: >/in/new) 2>/dev/null || echo sealed; cat /in/file; grep ' /in ' /proc/self/mountinfo | grep -c ' - tmpfs tmpfs rw'";
+    let mut container = Container::sh(script);
+    directory(&container, "in");
+    container.set("/mounts/-", tmpfs("/scratch", &["ro"]));
+    container.set("/mounts/-", tmpfs("/scratch/sub", &[]));
+    container.set("/mounts/-", tmpfs("/in", &["ro", "tmpcopyup"]));
+    assert_eq!(container.run().ok().lines(), ["sealed", "sub", "sealed", "of the image", "1"]);
+}
+
+#[test]
+fn a_destination_is_cleaned_by_its_text() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "it is followed") {
+        return;
+    }
+    let container =
+        Container::sh("grep -o ' /b tmpfs' /proc/mounts; ls -d /a /dir 2>/dev/null; true")
+            .with("/mounts/-", tmpfs("/a/../b/.//", &[]));
+    assert_eq!(container.run().ok().lines(), [" /b tmpfs"]);
+    let container = Container::sh("grep -o ' /b tmpfs' /proc/mounts; true")
+        .with("/mounts/-", tmpfs("/link/../../../b", &[]));
+    fs::create_dir(container.rootfs().join("dir")).unwrap();
+    std::os::unix::fs::symlink("/dir", container.rootfs().join("link")).unwrap();
+    assert_eq!(container.run().ok().lines(), [" /b tmpfs"]);
+}
