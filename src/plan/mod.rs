@@ -186,7 +186,7 @@ impl Plan {
             },
         )?;
         let hooks = hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?;
-        let nodes = devices::plan(&linux.devices)?;
+        let nodes = devices::plan(&linux.devices, &mounts.all)?;
         let making = making(&namespaces, host);
         Ok(Plan {
             id: request.id.to_owned(),

@@ -10,8 +10,8 @@ use nix::NixPath;
 use nix::libc;
 use serde_json::{Value, json};
 
-use crate::support::Container;
 use crate::support::terminal::ConsoleSocket;
+use crate::support::{Container, Kind, kind, only_on};
 
 /// A directory of the host, outside the bundle, that no attack may change.
 fn outside(container: &Container) -> PathBuf {
@@ -71,7 +71,7 @@ fn proc_as_a_link_gets_no_other_proc_by_another_call() {
         link_instead(&container, name, "/fake");
         container.set(&format!("/mounts/{position}/options"), json!(["silent", "iversion"]));
         let outcome = container.run();
-        if crate::support::kind() != crate::support::Kind::Crun {
+        if kind() != Kind::Crun {
             outcome.says("must be mounted on ordinary directory");
         }
         assert_eq!(fs::read_dir(container.rootfs().join("fake")).unwrap().count(), 0);
@@ -81,6 +81,9 @@ fn proc_as_a_link_gets_no_other_proc_by_another_call() {
 /// A volume in which another container swaps two directories: a tmpfs has mode and content of the one that it covers.
 #[test]
 fn a_tmpfs_has_mode_and_content_of_what_it_covers() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "the path is looked up more than once") {
+        return;
+    }
     let script = "for d in one two; do cd /volume/$d; [ \"$(stat -f -c %T .)\" = tmpfs ] && echo $d $(stat -c %a .) $(ls); \
         done; true";
     let mut container = Container::sh(script);
