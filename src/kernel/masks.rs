@@ -75,13 +75,13 @@ pub fn make_readonly<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<
 fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {
     let copy = mount_api::clone_tree(target, c"", Reach::Recursive)
         .call(|| "open_tree(OPEN_TREE_CLONE)")?;
-    set_readonly(copy.as_fd(), Reach::One)?;
+    set_readonly(copy.as_fd())?;
     mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
 }
 
-fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
+fn set_readonly(mount: BorrowedFd<'_>) -> Result<()> {
     let readonly = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
-    mount_api::mount_setattr(mount, readonly, None, reach)
+    mount_api::mount_setattr(mount, readonly, None, Reach::One)
         .call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on};
+use crate::support::{Container, Kind, kind, only_on};
 
 /// A directory of the host, mounted with attributes of its own.
 struct Source(PathBuf);
@@ -70,6 +70,9 @@ fn naming_an_attribute_names_them_all_but_for_the_access_time() {
     assert_eq!(of(&["bind", "ro"]), "ro,noatime,nodiratime");
     assert_eq!(of(&["bind", "ro", "relatime"]), "ro,relatime");
     assert_eq!(of(&["bind", "exec"]), "rw,noatime,nodiratime");
+    if kind() == Kind::Etui {
+        assert_eq!(of(&["bind", "diratime"]), "rw,noatime");
+    }
 }
 
 #[test]

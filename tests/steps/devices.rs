@@ -179,8 +179,8 @@ fn where_mknod_is_refused_the_hosts_nodes_are_bound() {
     ];
     assert_eq!(run(&container).ok().lines(), expected);
     if kind() == Kind::Etui {
-        let other = json!({ "path": "/dev/null", "type": "c", "major": 1, "minor": 5 });
+        let other = json!({ "path": "/dev/full", "type": "c", "major": 1, "minor": 5 });
         container.set("/linux/devices", json!([other]));
-        run(&container).says("/dev/null: the host's node of this path is another device");
+        run(&container).says("/dev/full: the host's node of this path is another device");
     }
 }
