@@ -6,10 +6,14 @@ mod support;
 mod annotations;
 #[path = "steps/arrival.rs"]
 mod arrival;
+#[path = "steps/binds.rs"]
+mod binds;
 #[path = "steps/descriptors.rs"]
 mod descriptors;
 #[path = "steps/devices.rs"]
 mod devices;
+#[path = "steps/file_systems.rs"]
+mod file_systems;
 #[path = "steps/gate.rs"]
 mod gate;
 #[path = "steps/hooks.rs"]

@@ -60,8 +60,9 @@ pub const LINKS: &[(&str, &str)] = &[
 pub const PTMX_LINK: (&str, &str) = ("pts/ptmx", "ptmx");
 
 /// Makes `node` at `place`; one that is there already is left as it is. Anything else of that name is an error
-/// (config-linux.md, "Devices").
-pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
+/// (config-linux.md, "Devices"). Where mknod(2) is refused, for want of CAP_MKNOD or by a device filter, the host's node of
+/// the same path is bound, by a detached bind made beforehand where there is one.
+pub fn make(place: Place<'_>, node: &Node, prepared: Option<OwnedFd>) -> Result<()> {
     let intent = || format!("device {}", node.path.display());
     let (directory, name) = parent_and_name(place).with_context(intent)?;
     let (kind, number) = match node.kind {
@@ -72,6 +73,11 @@ pub fn make(place: Place<'_>, node: &Node) -> Result<()> {
     match mknodat(&directory, name, kind, Mode::from_bits_truncate(node.mode), number) {
         Err(Errno::EEXIST) => {
             return is_there(directory.as_fd(), name, kind, number).with_context(intent);
+        }
+        Err(Errno::EPERM) if kind != SFlag::S_IFIFO => {
+            let of_host = prepared.map_or_else(|| detached(&node.path), Ok).with_context(intent)?;
+            must_be_of_host(&of_host, kind, number).with_context(intent)?;
+            return bind(place, &node.path, Some(of_host));
         }
         other => other
             .call(|| format!("mknodat({name:?}, {kind:?}, {number:#x})"))
@@ -108,11 +114,24 @@ fn is_there(directory: BorrowedFd<'_>, name: &Path, kind: SFlag, number: u64) ->
 }
 
 fn must_be(found: &FileStat, kind: SFlag, number: u64) -> Result<()> {
-    let found_kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
-    if found_kind == kind && (kind == SFlag::S_IFIFO || found.st_rdev == number) {
-        return Ok(());
+    match is_device(found, kind, number) {
+        true => Ok(()),
+        false => Err(Error::refused("another file is there already")),
     }
-    Err(Error::refused("another file is there already"))
+}
+
+fn must_be_of_host(node: &OwnedFd, kind: SFlag, number: u64) -> Result<()> {
+    match is_device(&fstat(node).call(|| "fstat")?, kind, number) {
+        true => Ok(()),
+        false => Err(Error::refused(
+            "the host's node of this path is another device, and mknod(2) is refused: it needs CAP_MKNOD",
+        )),
+    }
+}
+
+fn is_device(found: &FileStat, kind: SFlag, number: u64) -> bool {
+    let found_kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+    found_kind == kind && (kind == SFlag::S_IFIFO || found.st_rdev == number)
 }
 
 /// A detached bind of the host's node at `path`, to be put inside by [`bind`].

@@ -28,7 +28,7 @@ pub fn mask<'a>(
     for Place { root, path, whole } in places {
         let intent = || format!("mask {}", whole.display());
         let Some(target) = safe_path::find(root, path).with_context(intent)? else { continue };
-        let cover = match (is_directory(&target)?, &mut directory) {
+        let cover = match (safe_path::is_directory(&target)?, &mut directory) {
             (false, _) => &mut file,
             (true, Some(empty)) => empty,
             (true, none) => none.insert(Cover::new(empty_directory(label)?)),
@@ -72,23 +72,16 @@ pub fn make_readonly<'a>(places: impl IntoIterator<Item = Place<'a>>) -> Result<
     Ok(())
 }
 
-/// Makes the mount at `place`, itself and nothing below it, read-only.
-pub fn remount_readonly(Place { root, path, whole }: Place<'_>) -> Result<()> {
-    let target = safe_path::open(root, path, OFlag::O_PATH, safe_path::Links::FollowInside)?;
-    set_readonly(target.as_fd(), Reach::One)
-        .with_context(|| format!("make {} read-only", whole.display()))
-}
-
 fn bind_readonly(target: BorrowedFd<'_>) -> Result<()> {
     let copy = mount_api::clone_tree(target, c"", Reach::Recursive)
         .call(|| "open_tree(OPEN_TREE_CLONE)")?;
-    set_readonly(copy.as_fd(), Reach::One)?;
+    set_readonly(copy.as_fd())?;
     mount_api::attach(copy.as_fd(), target).call(|| "move_mount")
 }
 
-fn set_readonly(mount: BorrowedFd<'_>, reach: Reach) -> Result<()> {
+fn set_readonly(mount: BorrowedFd<'_>) -> Result<()> {
     let readonly = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
-    mount_api::mount_setattr(mount, readonly, None, reach)
+    mount_api::mount_setattr(mount, readonly, None, Reach::One)
         .call(|| "mount_setattr(MOUNT_ATTR_RDONLY)")
 }
 
@@ -130,9 +123,4 @@ pub fn null_device() -> Result<OwnedFd> {
     }
     mount_api::clone_tree(null.as_fd(), c"", Reach::One)
         .call(|| "open_tree(\"/dev/null\", OPEN_TREE_CLONE)")
-}
-
-fn is_directory(fd: &OwnedFd) -> Result<bool> {
-    let mode = fstat(fd).call(|| "fstat")?.st_mode;
-    Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 
 use crate::error::{Call, Error, Result};
 
@@ -52,21 +52,51 @@ pub fn find(root: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// Whether what is open was there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was.
+    Found,
+    /// It was made, and is empty.
+    Made,
+}
+
 /// Opens `path` below `root` for reference, making what is missing of it.
 ///
 /// A link that leads nowhere is followed: what it names is made, inside `root`.
 pub fn open_or_make(root: BorrowedFd<'_>, path: &Path, missing: Missing) -> Result<OwnedFd> {
+    find_or_make(root, path, missing).map(|(fd, _)| fd)
+}
+
+/// As [`open_or_make`], and tells which.
+pub fn find_or_make(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    missing: Missing,
+) -> Result<(OwnedFd, Origin)> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         if let Some(found) = find(root, &path)? {
-            return Ok(found);
+            return Ok((found, Origin::Found));
         }
         match make(root, &path, missing)? {
-            Made::Opened(fd) => return Ok(fd),
+            Made::Opened(fd) => return Ok((fd, Origin::Made)),
             Made::Redirected(target) => path = target,
         }
     }
     Err(Error::call(format!("openat2({path:?}, RESOLVE_IN_ROOT)"), Errno::ELOOP))
+}
+
+/// Opens what is mounted on `target`, however often and wherever it was moved meanwhile: at the root of a look-up `..` stays
+/// where it is, but for what covers it (path_resolution(7)).
+pub fn open_what_covers(target: BorrowedFd<'_>) -> Result<OwnedFd> {
+    open(target, Path::new(".."), OFlag::O_PATH, Links::FollowInside)
+}
+
+/// Whether `fd` is open on a directory.
+pub fn is_directory(fd: &OwnedFd) -> Result<bool> {
+    let mode = fstat(fd).call(|| "fstat")?.st_mode;
+    Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }
 
 enum Made {

@@ -10,7 +10,7 @@ use crate::error::{Context, Result};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::procfs::Procfs;
-use crate::kernel::{masks, rootfs};
+use crate::kernel::{capabilities, devices, masks, rootfs};
 use crate::plan::Plan;
 
 /// A mount namespace to move to.
@@ -37,27 +37,51 @@ impl Departure {
         }
     }
 
-    /// Goes there; every other namespace is entered. `root` and `mounts` are what our parent has made for us.
+    /// Goes there; every other namespace is entered. `root`, `mounts` and `devices` are what our parent has made for us.
     pub fn arrive(
         self,
         plan: &Plan,
         root: Option<OwnedFd>,
         mounts: Vec<Prepared>,
+        devices: Vec<Prepared>,
     ) -> Result<Arrival> {
         match self {
             Departure::WithHostsTree => {
                 let tree = rootfs::attach(&plan.rootfs, root)?;
-                Ok(Arrival { tree, mounts, null: None, root: Root::Ahead })
+                Ok(Arrival { tree, mounts, devices, null: None, root: Root::Ahead })
             }
             Departure::ToRootAlone(namespace) => {
                 let mounts = take_along(plan, mounts)?;
+                let devices = take_nodes_along(plan, devices)?;
                 let null = take_null_device_along(plan)?;
                 namespaces::join(Namespace::Mount, namespace.as_fd())?;
                 let tree = rootfs::arrived(&plan.rootfs)?;
-                Ok(Arrival { tree, mounts, null, root: Root::Entered })
+                Ok(Arrival { tree, mounts, devices, null, root: Root::Entered })
             }
         }
     }
+}
+
+/// Whoever may not make nodes binds the host's, which are out of sight soon. A device filter that forbids it to whoever else
+/// may shows itself too late.
+fn take_nodes_along(plan: &Plan, prepared: Vec<Prepared>) -> Result<Vec<Prepared>> {
+    let may_make_nodes = || {
+        let ours = capabilities::effective()?.0;
+        Ok(ours & caps::Capability::CAP_MKNOD.bitmask() != 0)
+    };
+    let Some(dev) = &plan.dev else { return Ok(prepared) };
+    if !prepared.is_empty() || may_make_nodes()? {
+        return Ok(prepared);
+    }
+    let propagation = plan.rootfs.initial_propagation;
+    // One that the host has not is told of when it is to be made.
+    let nodes = dev.nodes.iter().map(|node| devices::detached(&node.path).ok());
+    nodes
+        .map(|node| match node {
+            Some(node) => propagation.apply(node.as_fd()).map(|()| Some(node)),
+            None => Ok(None),
+        })
+        .collect()
 }
 
 fn take_null_device_along(plan: &Plan) -> Result<Option<OwnedFd>> {
@@ -94,6 +118,8 @@ pub struct Arrival {
     pub tree: Tree,
     /// For each mount, a detached one where it is made already.
     pub mounts: Vec<Prepared>,
+    /// For each device node, a detached bind of the host's where it is made already.
+    pub devices: Vec<Prepared>,
     /// What masked files are covered with, where the host's tree is out of sight.
     null: Option<OwnedFd>,
     root: Root,

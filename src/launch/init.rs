@@ -96,12 +96,13 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     raise_loopback(plan)?;
     timeline::done("enter namespaces");
 
-    let mut arrival = departure.arrive(plan, root, mounts)?;
+    let mut arrival = departure.arrive(plan, root, mounts, devices)?;
     timeline::done("attach the root");
     attach_mounts(plan, &mut arrival, channel)?;
     timeline::done("mount");
+    let nodes = take(&mut arrival.devices);
     let tree = &arrival.tree;
-    fill_dev(plan, tree, devices)?;
+    fill_dev(plan, tree, nodes)?;
     make_cwd(plan, tree)?;
     timeline::done("fill /dev");
 
@@ -233,7 +234,7 @@ fn fill_dev(plan: &Plan, tree: &Tree, prepared: Vec<Prepared>) -> Result<()> {
     let Some(dev) = &plan.dev else { return Ok(()) };
     for (node, prepared) in with_prepared(&dev.nodes, prepared) {
         match dev.making {
-            Making::Node => devices::make(tree.place(&node.path), node)?,
+            Making::Node => devices::make(tree.place(&node.path), node, prepared)?,
             Making::Bind => devices::bind(tree.place(&node.path), &node.path, prepared)?,
         }
     }
@@ -325,8 +326,6 @@ fn set_names(plan: &Plan) -> Result<()> {
 
 /// What had to stay writable until now.
 fn seal_root(plan: &Plan, tree: &Tree) -> Result<()> {
-    for path in &plan.readonly_at_the_end {
-        masks::remount_readonly(tree.place(path))?;
-    }
+    tree.seal().context("mounts")?;
     rootfs::seal(&plan.rootfs)
 }

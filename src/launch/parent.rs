@@ -12,7 +12,7 @@ use super::start_gate::Gate;
 use crate::error::{Context, Result};
 use crate::hooks::Outputs;
 use crate::kernel::cgroup::Home;
-use crate::kernel::mounts::{self, Prepared};
+use crate::kernel::mounts::{self, Locks, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
@@ -154,10 +154,11 @@ type PreparedMounts = (Option<OwnedFd>, Vec<Prepared>, Vec<Prepared>);
 fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
     let propagation = plan.rootfs.initial_propagation;
     let separate = plan.namespaces.separates(Namespace::User) && may_mount()?;
+    let locks = if separate { Locks::OfUserNamespace } else { Locks::OfKernel };
     let mut prepared = Vec::new();
     for mount in &plan.mounts {
         let ours = separate || mounts::needs_privileged_preparation(mount);
-        prepared.push(if ours { mounts::prepare(mount, propagation)? } else { None });
+        prepared.push(if ours { mounts::prepare(mount, propagation, locks)? } else { None });
     }
     if !separate {
         return Ok((None, prepared, Vec::new()));

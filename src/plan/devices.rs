@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::refuse;
 use crate::error::{Context, Error, Result};
 use crate::kernel::devices::{Node, NodeKind};
+use crate::kernel::mounts::Mount;
 use crate::spec::linux::Device;
 
 /// The nodes every container is supplied with, and may use whatever its device rules say: path, major and minor number of
@@ -18,8 +19,8 @@ pub(super) const DEFAULT: &[(&str, u32, u32)] = &[
     ("/dev/urandom", 1, 9),
 ];
 
-/// Plans the default nodes and those of `config.json`, which override them.
-pub fn plan(devices: &[Device]) -> Result<Vec<Node>> {
+/// Plans the default nodes and those of `config.json`, which override them. Where something is mounted, no default is made.
+pub fn plan(devices: &[Device], mounts: &[Mount]) -> Result<Vec<Node>> {
     let mut nodes: Vec<Node> = Vec::with_capacity(DEFAULT.len() + devices.len());
     for (position, device) in devices.iter().enumerate() {
         let node = one(device).with_context(|| format!("linux.devices[{position}]"))?;
@@ -27,7 +28,9 @@ pub fn plan(devices: &[Device]) -> Result<Vec<Node>> {
         nodes.push(node);
     }
     for (path, major, minor) in DEFAULT {
-        if !nodes.iter().any(|node| node.path == Path::new(path)) {
+        let path = Path::new(path);
+        let mounted = mounts.iter().any(|mount| mount.destination == path);
+        if !mounted && !nodes.iter().any(|node| node.path == path) {
             let kind = NodeKind::Character((*major).into(), (*minor).into());
             nodes.push(Node { path: PathBuf::from(path), kind, mode: 0o666, uid: 0, gid: 0 });
         }
@@ -74,7 +77,7 @@ mod tests {
             file_mode: Some(0o600),
             ..Device::default()
         };
-        let nodes = plan(&[listed]).unwrap();
+        let nodes = plan(&[listed], &[]).unwrap();
         assert_eq!(nodes.len(), DEFAULT.len());
         assert_eq!(nodes[0].mode, 0o600);
     }
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn an_unknown_type_is_refused_by_its_path() {
         let device = Device { path: "/dev/x".into(), kind: "q".into(), ..Device::default() };
-        let error = plan(&[device]).unwrap_err().to_string();
+        let error = plan(&[device], &[]).unwrap_err().to_string();
         assert_eq!(error, "linux.devices[0]: type: \"q\" is none of c, u, b, p");
     }
 }

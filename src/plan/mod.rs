@@ -107,8 +107,6 @@ pub struct Plan {
     pub mount_label: Option<FsOption>,
     /// The nodes of /dev; none when the container brings a /dev of its own.
     pub dev: Option<Dev>,
-    /// Mounts made read-only only at the end.
-    pub readonly_at_the_end: Vec<PathBuf>,
     /// Paths made unreadable.
     pub masked_paths: Vec<PathBuf>,
     /// Paths made read-only.
@@ -193,7 +191,7 @@ impl Plan {
             },
         )?;
         let hooks = hooks::plan(spec.hooks.as_ref(), request.bundle, &spec.annotations)?;
-        let nodes = devices::plan(&linux.devices)?;
+        let nodes = devices::plan(&linux.devices, &mounts.all)?;
         let making = making(&namespaces, host);
         Ok(Plan {
             id: request.id.to_owned(),
@@ -214,7 +212,6 @@ impl Plan {
             mounts: mounts.all,
             mount_label,
             dev: (!mounts.brings_dev).then_some(Dev { nodes, making, ptmx: Ptmx::LinkToOwnDevpts }),
-            readonly_at_the_end: mounts.readonly_at_the_end,
             masked_paths: linux.masked_paths.clone(),
             readonly_paths: linux.readonly_paths.clone(),
             hostname: (!spec.hostname.is_empty()).then(|| spec.hostname.clone()),

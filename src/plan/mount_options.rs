@@ -231,10 +231,15 @@ impl Options {
         self.id_maps = option.split_once('=').map(|(_, maps)| maps.to_owned());
     }
 
-    /// What a remount with these options clears: all that is not set, the access time only where one is named.
+    /// What a remount with these options clears: all that is not set, but how the access time is kept only where that is
+    /// named, as mount(2) has it.
     pub fn cleared_by_remount(&self) -> u64 {
+        let kept = match self.names_access_time {
+            true => 0,
+            false => NODIRATIME & !self.cleared_by_name,
+        };
         let access_time = if self.names_access_time { ACCESS_TIME } else { 0 };
-        CLEARABLE & !self.attr.set | access_time
+        CLEARABLE & !self.attr.set & !kept | access_time
     }
 }
 
@@ -280,5 +285,9 @@ mod tests {
     fn access_time_is_cleared_only_when_named() {
         assert_eq!(parse(&["ro"]).cleared_by_remount() & ACCESS_TIME, 0);
         assert_eq!(parse(&["noatime"]).cleared_by_remount() & ACCESS_TIME, ACCESS_TIME);
+        assert_eq!(parse(&["ro"]).cleared_by_remount() & NODIRATIME, 0);
+        for option in ["noatime", "diratime"] {
+            assert_eq!(parse(&[option]).cleared_by_remount() & NODIRATIME, NODIRATIME, "{option}");
+        }
     }
 }

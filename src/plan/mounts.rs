@@ -5,9 +5,9 @@ mod id_maps;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::mount_options::{Effect, Options};
+use super::mount_options::Options;
 use crate::error::{Context, Error, Result};
 use crate::kernel::devices::Making;
 use crate::kernel::id_maps::IdMap;
@@ -40,8 +40,6 @@ pub struct Surroundings<'a> {
 pub struct Mounts {
     /// In order.
     pub all: Vec<Mount>,
-    /// Those made read-only at the end only, because etui still writes there (`/dev`).
-    pub readonly_at_the_end: Vec<PathBuf>,
     /// Whether the container brings a /dev of its own: then nothing is made there.
     pub brings_dev: bool,
 }
@@ -53,17 +51,8 @@ pub fn plan(mounts: &[spec::Mount], surroundings: &Surroundings<'_>) -> Result<M
         let field = format!("mounts[{position}] ({})", mount.destination.display());
         let mut mount = one(mount, surroundings).context(field)?;
         mount.field = format!("mounts[{position}]");
-        if mount.destination == Path::new("/dev") {
-            match &mut mount.what {
-                What::Bind(_) => planned.brings_dev = true,
-                What::Filesystem(Filesystem { attr, .. })
-                    if attr.set & libc::MOUNT_ATTR_RDONLY != 0 =>
-                {
-                    attr.set &= !libc::MOUNT_ATTR_RDONLY;
-                    planned.readonly_at_the_end.push(mount.destination.clone());
-                }
-                _ => {}
-            }
+        if mount.destination == Path::new("/dev") && matches!(mount.what, What::Bind(_)) {
+            planned.brings_dev = true;
         }
         planned.all.push(mount);
     }
@@ -93,7 +82,7 @@ fn one(mount: &spec::Mount, surroundings: &Surroundings<'_>) -> Result<Mount> {
     } else if matches!(mount.kind.as_str(), "cgroup" | "cgroup2") {
         cgroup(&options, surroundings)
     } else {
-        What::Filesystem(filesystem(mount, &options, surroundings.label)?)
+        What::Filesystem(filesystem(mount, &destination, &options, surroundings.label)?)
     };
     Ok(Mount {
         field: String::new(),
@@ -118,9 +107,21 @@ fn destination(mount: &spec::Mount) -> Result<PathBuf> {
             "mounts: destination {} is relative, which the specification forbids: taken from /",
             path.display()
         ));
-        return Ok(Path::new("/").join(path).components().collect());
     }
-    Ok(path.components().collect())
+    Ok(cleaned(path))
+}
+
+/// From the root on, without `.` and `..`: as runc does by the text alone, whatever links the image has there.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => cleaned.push(name),
+            Component::ParentDir => drop(cleaned.pop()),
+            _ => {}
+        }
+    }
+    cleaned
 }
 
 fn remount(mount: &spec::Mount, options: &Options) -> Result<What> {
@@ -220,6 +221,7 @@ pub fn label(context: &str, annotations: &BTreeMap<String, String>) -> Result<Op
 
 fn filesystem(
     mount: &spec::Mount,
+    destination: &Path,
     options: &Options,
     label: Option<&FsOption>,
 ) -> Result<Filesystem> {
@@ -227,6 +229,11 @@ fn filesystem(
         return Err(Error::refused("type: is missing, and options name neither bind nor rbind"));
     }
     let mut filesystem = filesystem_of_kind(&mount.kind, mount, options)?;
+    // Mount points are still made there, content is copied up, nodes are made in /dev.
+    if mount.kind == "tmpfs" || destination == Path::new("/dev") {
+        filesystem.attr_at_the_end.set = filesystem.attr.set & libc::MOUNT_ATTR_RDONLY;
+        filesystem.attr.set &= !libc::MOUNT_ATTR_RDONLY;
+    }
     match (label, mount.kind.as_str()) {
         // Their labels are the policy's alone.
         (None, _) | (_, "proc" | "sysfs") => {}
@@ -247,6 +254,7 @@ fn filesystem_of_kind(kind: &str, mount: &spec::Mount, options: &Options) -> Res
         options: data.map(fs_option).collect::<Result<_>>()?,
         super_block: options.super_block,
         attr: options.attr,
+        attr_at_the_end: MountAttr::default(),
         copy_up: options.copy_up,
         root_label: None,
     })
@@ -283,18 +291,23 @@ fn text(value: &str, field: &str) -> Result<CString> {
     CString::new(value).map_err(|_| Error::refused(format!("{field}: contains a null byte")))
 }
 
-/// Every option the specification's table names that etui knows, for `features` (features.md, "mountOptions").
-pub fn known_options() -> Vec<&'static str> {
-    super::mount_options::TABLE
-        .iter()
-        .filter(|(_, effect)| !matches!(effect, Effect::IdMap(_)))
-        .map(|(name, _)| *name)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_destination_is_cleaned_by_its_text() {
+        let table = [
+            ("/a/../b", "/b"),
+            ("/../../b//c/.", "/b/c"),
+            ("a/./b/..", "/a"),
+            ("/..", "/"),
+            ("/a.b/..c", "/a.b/..c"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(cleaned(Path::new(path)).as_os_str(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn several_options_in_one_text_are_separated() {

@@ -21,6 +21,7 @@ pub mod seccomp;
 pub mod shared;
 pub mod signals;
 pub mod socket;
+pub mod statvfs;
 pub mod statx;
 pub mod uts;
 pub mod xattr;

@@ -1,7 +1,7 @@
 //! Images and volumes full of symbolic links, some of which change while the runtime looks at them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,8 +10,8 @@ use nix::NixPath;
 use nix::libc;
 use serde_json::{Value, json};
 
-use crate::support::Container;
 use crate::support::terminal::ConsoleSocket;
+use crate::support::{Container, Kind, kind, only_on};
 
 /// A directory of the host, outside the bundle, that no attack may change.
 fn outside(container: &Container) -> PathBuf {
@@ -59,6 +59,67 @@ fn proc_as_a_link_gets_no_other_proc() {
         let is_real = outcome.status.success() && ["proc", "sysfs"].contains(&outcome.text());
         assert!(!outcome.status.success() || is_real, "{name}: {outcome:#?}");
         assert_eq!(fs::read_dir(container.rootfs().join("fake")).unwrap().count(), 0);
+    }
+}
+
+/// The same, with options that fsconfig(2) does not take: mount(2) is no way around.
+#[test]
+fn proc_as_a_link_gets_no_other_proc_by_another_call() {
+    for (name, position) in [("proc", 0), ("sys", 5)] {
+        let mut container = Container::sh("true");
+        fs::create_dir(container.rootfs().join("fake")).unwrap();
+        link_instead(&container, name, "/fake");
+        container.set(&format!("/mounts/{position}/options"), json!(["silent", "iversion"]));
+        let outcome = container.run();
+        if kind() != Kind::Crun {
+            outcome.says("must be mounted on ordinary directory");
+        }
+        assert_eq!(fs::read_dir(container.rootfs().join("fake")).unwrap().count(), 0);
+    }
+}
+
+/// A volume in which another container swaps two directories: a tmpfs has mode and content of the one that it covers.
+#[test]
+fn a_tmpfs_has_mode_and_content_of_what_it_covers() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "the path is looked up more than once") {
+        return;
+    }
+    let script = "for d in one two; do cd /volume/$d; [ \"$(stat -f -c %T .)\" = tmpfs ] && echo $d $(stat -c %a .) $(ls); \
+        done; true";
+    let mut container = Container::sh(script);
+    let volume = container.dir().join("volume");
+    for (name, mode) in [("one", 0o711), ("two", 0o722)] {
+        fs::create_dir_all(volume.join(name)).unwrap();
+        fs::write(volume.join(name).join(format!("{mode:o}")), "").unwrap();
+        fs::set_permissions(volume.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    container.set(
+        "/mounts/-",
+        json!({ "destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"] }),
+    );
+    let mut mount = tmpfs("/volume/one");
+    mount["options"] = json!(["tmpcopyup"]);
+    container.set("/mounts/-", mount);
+    for _ in 0..40 {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    exchange(&volume.join("one"), &volume.join("two"));
+                }
+            });
+            let created = container.create();
+            stop.store(true, Ordering::Relaxed);
+            created.ok();
+        });
+        container.start().ok();
+        container.wait_until("stopped");
+        let output = container.output();
+        let seen: Vec<_> = output.split_whitespace().collect();
+        let covered = fs::read_dir(volume.join(seen[0])).unwrap().next().unwrap().unwrap();
+        let covered = covered.file_name().into_string().unwrap();
+        assert_eq!(seen[1..], [&covered, &covered]);
+        container.delete().ok();
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -17,20 +16,17 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
 use crate::error::{Call, Context, Error, Result};
-use crate::kernel::safe_path::{self, Links};
 
 /// How deep a tree may be; every level holds two descriptors.
 const DEEPEST: usize = 64;
 
-/// Copies what `destination` shows now into the detached mount `mount`.
-pub(super) fn copy(root: BorrowedFd<'_>, destination: &Path, mount: BorrowedFd<'_>) -> Result<()> {
-    if safe_path::find(root, destination)?.is_none() {
-        return Ok(());
-    }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-    let source = safe_path::open(root, destination, flags, Links::FollowInside)?;
-    let target =
-        openat(mount, c".", flags | OFlag::O_CLOEXEC, Mode::empty()).call(|| "open tmpfs")?;
+/// Copies what `covered` shows into the detached mount `mount`; both may be open for their path alone.
+pub(super) fn copy(covered: BorrowedFd<'_>, mount: BorrowedFd<'_>) -> Result<()> {
+    let open = |directory, what: &str| {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(directory, c".", flags, Mode::empty()).call(|| format!("openat({what}, \".\")"))
+    };
+    let (source, target) = (open(covered, "what is covered")?, open(mount, "tmpfs")?);
     let status = fstat(&source).call(|| "fstat")?;
     copy_directory(&source, target.as_fd(), 0).context("copy up (tmpcopyup)")?;
     own(target.as_fd(), &status)

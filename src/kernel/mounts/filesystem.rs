@@ -5,20 +5,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::mount::MsFlags;
+use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::fstat;
 
-use super::{CgroupView, CopyUp, Filesystem, MountAttr, Reach, Tree};
+use super::place::Target;
+use super::{CgroupView, CopyUp, Filesystem, FsOption, MountAttr, Reach, Tree};
 use super::{clone_host_path, copy_up, place, set_attr};
-use crate::error::{Call, Context, Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::kernel::lsm;
-use crate::kernel::safe_path::{self, Missing};
+use crate::kernel::safe_path::{self, Origin};
 use crate::sys::mount_api;
 
 /// fsconfig(2) takes strings of at most 255 bytes; a longer one (an overlay's `lowerdir`) needs mount(2).
 const LONGEST_FSCONFIG_STRING: usize = 255;
 
-/// Flags of a super block that a file system context knows by name; the others need mount(2).
+/// Flags of a super block that a file system context knows by name. `MS_SILENT` only keeps the kernel's log short.
 const NAMED_SUPER_BLOCK_FLAGS: &[(MsFlags, &CStr)] = &[
     (MsFlags::MS_SYNCHRONOUS, c"sync"),
     (MsFlags::MS_DIRSYNC, c"dirsync"),
@@ -26,31 +27,41 @@ const NAMED_SUPER_BLOCK_FLAGS: &[(MsFlags, &CStr)] = &[
     (MsFlags::MS_MANDLOCK, c"mand"),
 ];
 
-/// Mounts a new instance of `filesystem` on `destination`.
+/// Mounts a new instance of `filesystem` on `destination`, which is opened once: whoever moves it meanwhile has the same
+/// directory covered that mode and content are taken from.
 pub(super) fn attach(
     tree: &mut Tree,
     destination: &Path,
     filesystem: &Filesystem,
 ) -> Result<OwnedFd> {
-    if needs_mount_2(filesystem) {
-        return mount_2(tree, destination, filesystem);
+    let kind = filesystem.kind.to_bytes();
+    let target = match kind {
+        b"proc" | b"sysfs" => place::ordinary_directory(tree, destination)?,
+        _ => place::directory(tree, destination)?,
+    };
+    // Where no link leads, the text tells.
+    if kind != b"sysfs" || destination.starts_with("/proc") {
+        place::refuse_to_cover_proc(&target.fd, destination, || Ok(kind == b"proc"))?;
     }
-    let context = configure(filesystem, inherited_mode(tree, destination, filesystem)?)?;
-    let mount = mount_api::fsmount(context.as_fd(), filesystem.attr.set)
-        .call(|| format!("fsmount({:?})", filesystem.kind))
-        .map_err(|error| explain(error, filesystem))?;
+    let mode = inherited_mode(&target, filesystem)?;
+    let mount = match needs_mount_2(filesystem) {
+        false => detached(filesystem, mode.as_ref())?,
+        true => detached_by_mount_2(&target, filesystem, mode.as_ref())?,
+    };
     if let Some(label) = &filesystem.root_label {
         lsm::label_directory(mount.as_fd(), label)?;
     }
-    match filesystem.kind.to_bytes() {
-        b"proc" | b"sysfs" => place::ordinary_directory(tree, destination, mount),
-        _ => {
-            if filesystem.copy_up == CopyUp::Yes {
-                copy_up::copy(tree.root(), destination, mount.as_fd())?;
-            }
-            place::directory(tree, destination, mount)
-        }
+    if filesystem.copy_up == CopyUp::Yes && target.origin == Origin::Found {
+        copy_up::copy(target.fd.as_fd(), mount.as_fd())?;
     }
+    place::put(tree, &target.fd, mount, destination)
+}
+
+fn detached(filesystem: &Filesystem, mode: Option<&FsOption>) -> Result<OwnedFd> {
+    let context = configure(filesystem, mode)?;
+    mount_api::fsmount(context.as_fd(), filesystem.attr.set)
+        .call(|| format!("fsmount({:?})", filesystem.kind))
+        .map_err(|error| explain(error, filesystem))
 }
 
 /// The cgroup v2 hierarchy, not yet attached anywhere.
@@ -82,10 +93,10 @@ fn new_cgroup_mount(attr: MountAttr) -> Result<OwnedFd> {
 /// Changes the options of the file system mounted at `target`.
 pub(super) fn remount(target: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {
     let flags = mount_2_flags(filesystem) | MsFlags::MS_REMOUNT;
-    call_mount_2(filesystem, target, flags)
+    call_mount_2(filesystem, None, target, flags)
 }
 
-fn configure(filesystem: &Filesystem, mode: Option<CString>) -> Result<OwnedFd> {
+fn configure(filesystem: &Filesystem, mode: Option<&FsOption>) -> Result<OwnedFd> {
     let context = mount_api::fsopen(&filesystem.kind)
         .call(|| format!("fsopen({:?})", filesystem.kind))
         .map_err(|error| match error.errno() {
@@ -98,19 +109,19 @@ fn configure(filesystem: &Filesystem, mode: Option<CString>) -> Result<OwnedFd> 
     if !filesystem.source.is_empty() {
         set_string(fd, c"source", &filesystem.source)?;
     }
-    for option in &filesystem.options {
+    for option in filesystem.options.iter().chain(mode) {
         match &option.value {
             Some(value) => set_string(fd, &option.key, value)?,
             None => set_flag(fd, &option.key)?,
         }
     }
-    if let Some(mode) = mode {
-        set_string(fd, c"mode", &mode)?;
-    }
     for (flag, name) in NAMED_SUPER_BLOCK_FLAGS {
         if filesystem.super_block & flag.bits() != 0 {
             set_flag(fd, name)?;
         }
+    }
+    if filesystem.super_block & MsFlags::MS_I_VERSION.bits() != 0 {
+        count_versions(fd)?;
     }
     // As mount(2) does with MS_RDONLY: the super block is read-only too.
     if filesystem.attr.set & libc::MOUNT_ATTR_RDONLY != 0 {
@@ -134,7 +145,15 @@ fn set_flag(context: BorrowedFd<'_>, key: &CStr) -> Result<()> {
         .map_err(|error| said_by_kernel(context, error))
 }
 
-/// A context keeps messages for whoever reads it: `e tmpfs: Bad value for 'size'`.
+/// `iversion` is no flag that a context knows: a file system has it as an option of its own, or counts always or never.
+fn count_versions(context: BorrowedFd<'_>) -> Result<()> {
+    match set_flag(context, c"i_version") {
+        Err(error) if error.errno() == Some(Errno::EINVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// A context keeps messages for whoever reads it: `e tmpfs: Bad value for 'size'`. What was read is gone.
 fn said_by_kernel(context: BorrowedFd<'_>, error: Error) -> Error {
     let mut message = [0; 256];
     match nix::unistd::read(context, &mut message) {
@@ -156,18 +175,14 @@ fn explain(error: Error, filesystem: &Filesystem) -> Error {
 }
 
 /// A tmpfs without `mode=` takes the mode of the directory it covers.
-fn inherited_mode(
-    tree: &Tree,
-    destination: &Path,
-    filesystem: &Filesystem,
-) -> Result<Option<CString>> {
+fn inherited_mode(target: &Target, filesystem: &Filesystem) -> Result<Option<FsOption>> {
     let named = filesystem.options.iter().any(|option| option.key.as_c_str() == c"mode");
-    if filesystem.kind.as_c_str() != c"tmpfs" || named {
+    if filesystem.kind.as_c_str() != c"tmpfs" || named || target.origin == Origin::Made {
         return Ok(None);
     }
-    let Some(covered) = safe_path::find(tree.root(), destination)? else { return Ok(None) };
-    let mode = fstat(&covered).call(|| "fstat")?.st_mode & 0o7777;
-    Ok(CString::new(format!("{mode:o}")).ok())
+    let mode = fstat(&target.fd).call(|| "fstat")?.st_mode & 0o7777;
+    let value = CString::new(format!("{mode:o}")).ok();
+    Ok(Some(FsOption { key: c"mode".to_owned(), value }))
 }
 
 /// Whether the host's tree must be in sight when it is mounted: mount(2) finds its target by our `/proc`, and a device or a
@@ -179,21 +194,39 @@ pub(super) fn needs_hosts_tree(filesystem: &Filesystem) -> bool {
 
 fn needs_mount_2(filesystem: &Filesystem) -> bool {
     let too_long = |text: &CString| text.as_bytes().len() > LONGEST_FSCONFIG_STRING;
-    let named = NAMED_SUPER_BLOCK_FLAGS.iter().fold(0, |all, (flag, _)| all | flag.bits());
-    filesystem.super_block & !named != 0
+    too_long(&filesystem.source)
         || filesystem.options.iter().any(|option| option.value.as_ref().is_some_and(too_long))
 }
 
-/// The one way that needs the target before the mount: mount(2), through the target's descriptor.
-fn mount_2(tree: &mut Tree, destination: &Path, filesystem: &Filesystem) -> Result<OwnedFd> {
-    let target = safe_path::open_or_make(tree.root(), destination, Missing::Directory)?;
-    call_mount_2(filesystem, target.as_fd(), mount_2_flags(filesystem))?;
-    place::existing(tree, destination).context("open what was just mounted")
+/// mount(2) takes strings of any length, but only a place that is in sight: the mount is made on `target`, copied, and taken
+/// off again, so that it gets there like every other.
+fn detached_by_mount_2(
+    target: &Target,
+    filesystem: &Filesystem,
+    mode: Option<&FsOption>,
+) -> Result<OwnedFd> {
+    call_mount_2(filesystem, mode, target.fd.as_fd(), mount_2_flags(filesystem))?;
+    let made = safe_path::open_what_covers(target.fd.as_fd())?;
+    let copy = mount_api::clone_tree(made.as_fd(), c"", Reach::One)
+        .call(|| format!("open_tree({:?}, OPEN_TREE_CLONE)", filesystem.kind));
+    umount2(path_of(made.as_fd()).as_str(), MntFlags::MNT_DETACH)
+        .call(|| format!("umount2({:?}, MNT_DETACH)", filesystem.kind))?;
+    copy
 }
 
-fn call_mount_2(filesystem: &Filesystem, target: BorrowedFd<'_>, flags: MsFlags) -> Result<()> {
+/// The path by which a call finds the file that `fd` is open on.
+fn path_of(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn call_mount_2(
+    filesystem: &Filesystem,
+    mode: Option<&FsOption>,
+    target: BorrowedFd<'_>,
+    flags: MsFlags,
+) -> Result<()> {
     let mut data = Vec::new();
-    for option in &filesystem.options {
+    for option in filesystem.options.iter().chain(mode) {
         if !data.is_empty() {
             data.push(b',');
         }
@@ -203,10 +236,9 @@ fn call_mount_2(filesystem: &Filesystem, target: BorrowedFd<'_>, flags: MsFlags)
             push_value(&mut data, &option.key, value);
         }
     }
-    let path = format!("/proc/self/fd/{}", target.as_raw_fd());
     nix::mount::mount(
         Some(filesystem.source.as_c_str()),
-        path.as_str(),
+        path_of(target).as_str(),
         Some(filesystem.kind.as_c_str()),
         flags,
         Some(data.as_slice()),
@@ -231,6 +263,8 @@ fn mount_2_flags(filesystem: &Filesystem) -> MsFlags {
         (libc::MOUNT_ATTR_NOATIME, MsFlags::MS_NOATIME),
         (libc::MOUNT_ATTR_STRICTATIME, MsFlags::MS_STRICTATIME),
         (libc::MOUNT_ATTR_NODIRATIME, MsFlags::MS_NODIRATIME),
+        // Linux 5.10.
+        (libc::MOUNT_ATTR_NOSYMFOLLOW, MsFlags::from_bits_retain(libc::MS_NOSYMFOLLOW)),
     ];
     ATTRIBUTES
         .iter()

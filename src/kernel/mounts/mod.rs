@@ -89,8 +89,8 @@ pub enum What {
 pub enum CgroupView {
     /// The container has a cgroup namespace of its own: a new mount shows its cgroup as the root.
     Namespace {
-        /// The container's cgroup on the host, bound when a new mount is refused (a user namespace without its own
-        /// network of rights over the hierarchy).
+        /// The container's cgroup on the host, bound where the kernel refuses a new mount (EPERM: the user namespace does
+        /// not own the cgroup namespace; EBUSY).
         fallback: PathBuf,
     },
     /// It shares the host's: the host's mount is bound. A new mount would reset the options (`nsdelegate`) of the
@@ -114,6 +114,8 @@ pub struct Filesystem {
     pub super_block: u64,
     /// Attributes of the mount.
     pub attr: MountAttr,
+    /// Those it is given by [`Tree::seal`] only, for we and what is mounted after it still write there.
+    pub attr_at_the_end: MountAttr,
     /// Whether the content it hides is copied up into it.
     pub copy_up: CopyUp,
     /// The SELinux context its root is given once it is mounted, where its kind knows no option for that.
@@ -189,19 +191,29 @@ impl Propagation {
 /// A detached mount made beforehand, where only the parent of a user namespace has the right to make it.
 pub type Prepared = Option<OwnedFd>;
 
+/// By whose measure attributes of a source's mount are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locks {
+    /// The kernel's: it knows where the mount comes from.
+    OfKernel,
+    /// A user namespace's that the mount is made for: it must not have more than if it had made the mount itself.
+    OfUserNamespace,
+}
+
 /// Makes `mount` detached on behalf of someone who will lack the right to: binds only.
 ///
 /// `propagation` is what the container's mount namespace starts with; the copy leaves its peers on the host accordingly.
-pub fn prepare(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
-    detached_bind(mount, propagation).map_err(|error| of_field(mount, error))
+pub fn prepare(mount: &Mount, propagation: Propagation, locks: Locks) -> Result<Prepared> {
+    detached_bind(mount, propagation, locks).map_err(|error| of_field(mount, error))
 }
 
-fn detached_bind(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
+fn detached_bind(mount: &Mount, propagation: Propagation, locks: Locks) -> Result<Prepared> {
     let What::Bind(bind) = &mount.what else { return Ok(None) };
     if bind.source_link == SourceLink::Copied && bind.source.is_symlink() {
         return Ok(None);
     }
-    let detached = bind::detached(bind).with_context(|| describe(mount))?;
+    let detached =
+        bind::detached(bind, mount.recursive.clear, locks).with_context(|| describe(mount))?;
     propagation.apply(detached.as_fd())?;
     Ok(Some(detached))
 }
@@ -210,7 +222,9 @@ fn detached_bind(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
 ///
 /// `propagation` as in [`prepare`]; what needs nothing of the host is left for [`attach`].
 pub fn take_along(mount: &Mount, propagation: Propagation) -> Result<Prepared> {
-    let What::Cgroup { attr, view } = &mount.what else { return prepare(mount, propagation) };
+    let What::Cgroup { attr, view } = &mount.what else {
+        return prepare(mount, propagation, Locks::OfKernel);
+    };
     filesystem::detached_cgroup(*attr, view)
         .with_context(|| describe(mount))
         .and_then(|detached| propagation.apply(detached.as_fd()).map(|()| Some(detached)))
@@ -249,8 +263,7 @@ pub fn attach(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<()> 
         .and_then(|attached| match attached {
             Some(attached) => {
                 finish(mount, attached.as_fd())?;
-                tree.note(&mount.destination, &mount.what, attached);
-                Ok(())
+                tree.note(&mount.destination, &mount.what, attached)
             }
             None => Ok(()),
         })
@@ -269,12 +282,15 @@ fn attach_what(tree: &mut Tree, mount: &Mount, prepared: Prepared) -> Result<Opt
             {
                 return place::link(tree, &mount.destination, &link).map(|()| None);
             }
-            let detached = prepared.map_or_else(|| bind::detached(bind), Ok)?;
+            let make = || bind::detached(bind, mount.recursive.clear, Locks::OfKernel);
+            let detached = prepared.map_or_else(make, Ok)?;
             place::bind(tree, &mount.destination, mount.destination_link, detached).map(Some)
         }
         What::Cgroup { attr, view } => {
             let detached = prepared.map_or_else(|| filesystem::detached_cgroup(*attr, view), Ok)?;
-            place::directory(tree, &mount.destination, detached).map(Some)
+            let target = place::directory(tree, &mount.destination)?.fd;
+            place::refuse_to_cover_proc(&target, &mount.destination, || Ok(false))?;
+            place::put(tree, &target, detached, &mount.destination).map(Some)
         }
         What::Remount { attr, options } => {
             let target = place::existing(tree, &mount.destination)?;

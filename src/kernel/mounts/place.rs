@@ -6,13 +6,13 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::symlinkat;
 
 use super::{DestinationLink, Tree};
 use crate::error::{Call, Error, Result};
-use crate::kernel::safe_path::{self, Links, Missing};
+use crate::kernel::safe_path::{self, Links, Missing, Origin};
 use crate::sys::{mount_api, statx};
 
 /// Files of /proc that may be covered by a bind: what lxcfs serves, and what nothing trusts. Anything else there could
@@ -30,6 +30,15 @@ const COVERABLE_IN_PROC: &[&str] = &[
     "/proc/sys/crypto/fips_enabled",
 ];
 
+/// A directory that something is going to be mounted on.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Open for its path.
+    pub fd: OwnedFd,
+    /// Whether it was there: then mode and content are the image's.
+    pub origin: Origin,
+}
+
 /// Puts the detached bind `mount` in its place, on a directory or a file as it is one itself.
 pub(super) fn bind(
     tree: &mut Tree,
@@ -37,13 +46,13 @@ pub(super) fn bind(
     link: DestinationLink,
     mount: OwnedFd,
 ) -> Result<OwnedFd> {
-    let directory = is_directory(&mount)?;
+    let directory = safe_path::is_directory(&mount)?;
     let missing = if directory { Missing::Directory } else { Missing::File };
     let target = match link {
         DestinationLink::Followed => safe_path::open_or_make(tree.root(), destination, missing)?,
         DestinationLink::Covered => unfollowed(tree, destination, missing)?,
     };
-    if directory != is_directory(&target)? {
+    if directory != safe_path::is_directory(&target)? {
         let (source, target) =
             if directory { ("directory", "file") } else { ("file", "directory") };
         return Err(Error::call(
@@ -51,7 +60,7 @@ pub(super) fn bind(
             Errno::ENOTDIR,
         ));
     }
-    refuse_to_cover_proc(&target, destination, Some(&mount))?;
+    refuse_to_cover_proc(&target, destination, || on_procfs(&mount))?;
     put(tree, &target, mount, destination)
 }
 
@@ -90,37 +99,32 @@ fn parent_and_name<'a>(tree: &Tree, destination: &'a Path) -> Result<Option<(Own
     Ok(Some((parent, name)))
 }
 
-/// Puts the detached file system `mount` on a directory.
-pub(super) fn directory(tree: &mut Tree, destination: &Path, mount: OwnedFd) -> Result<OwnedFd> {
-    let target = safe_path::open_or_make(tree.root(), destination, Missing::Directory)?;
-    refuse_to_cover_proc(&target, destination, Some(&mount))?;
-    put(tree, &target, mount, destination)
+/// A directory to mount on, made where there is nothing.
+pub(super) fn directory(tree: &Tree, destination: &Path) -> Result<Target> {
+    let (fd, origin) = safe_path::find_or_make(tree.root(), destination, Missing::Directory)?;
+    Ok(Target { fd, origin })
 }
 
-/// Puts a detached procfs or sysfs in its place, which no link may lead to: an image that makes /proc a link would
-/// have it elsewhere than where labels are written (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642).
-pub(super) fn ordinary_directory(
-    tree: &mut Tree,
-    destination: &Path,
-    mount: OwnedFd,
-) -> Result<OwnedFd> {
+/// A directory to mount a procfs or sysfs on, which no link may lead to: an image that makes /proc a link would have it
+/// elsewhere than where labels are written (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642).
+pub(super) fn ordinary_directory(tree: &Tree, destination: &Path) -> Result<Target> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let open = |tree: &Tree| safe_path::open(tree.root(), destination, flags, Links::Refuse);
-    let target = match open(tree) {
+    let open = || safe_path::open(tree.root(), destination, flags, Links::Refuse);
+    let (fd, origin) = match open() {
         Err(error) if error.errno() == Some(Errno::ENOENT) => {
             safe_path::open_or_make(tree.root(), destination, Missing::Directory)?;
-            open(tree)
+            (open(), Origin::Made)
         }
-        other => other,
+        other => (other, Origin::Found),
     };
-    let target = target.map_err(|error| match error.errno() {
+    let fd = fd.map_err(|error| match error.errno() {
         Some(Errno::ELOOP | Errno::ENOTDIR) => Error::new(format!(
             "{} must be mounted on ordinary directory: a link or a file is in its way",
             destination.display()
         )),
         _ => error,
     })?;
-    put(tree, &target, mount, destination)
+    Ok(Target { fd, origin })
 }
 
 /// Opens what is there already.
@@ -128,7 +132,13 @@ pub(super) fn existing(tree: &Tree, destination: &Path) -> Result<OwnedFd> {
     safe_path::open(tree.root(), destination, OFlag::O_PATH, Links::FollowInside)
 }
 
-fn put(tree: &mut Tree, target: &OwnedFd, mount: OwnedFd, destination: &Path) -> Result<OwnedFd> {
+/// Puts the detached `mount` on `target`.
+pub(super) fn put(
+    tree: &mut Tree,
+    target: &OwnedFd,
+    mount: OwnedFd,
+    destination: &Path,
+) -> Result<OwnedFd> {
     let covers_root = statx::same_file(target, tree.root()).call(|| "fstat")?;
     mount_api::attach(mount.as_fd(), target.as_fd())
         .map_err(|errno| if differ_in_kind(&mount, target) { Errno::ENOTDIR } else { errno })
@@ -148,23 +158,25 @@ fn put(tree: &mut Tree, target: &OwnedFd, mount: OwnedFd, destination: &Path) ->
 /// Whether one is a directory and the other is not, for which move_mount(2) has EINVAL where mount(2) has ENOTDIR:
 /// callers explain the latter to people.
 fn differ_in_kind(mount: &OwnedFd, target: &OwnedFd) -> bool {
-    let is_directory = |fd: &OwnedFd| {
-        nix::sys::stat::fstat(fd).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
-    };
-    is_directory(mount).is_ok_and(|one| is_directory(target).is_ok_and(|other| one != other))
+    let is_directory = |fd| safe_path::is_directory(fd).ok();
+    is_directory(mount) != is_directory(target)
 }
 
-fn refuse_to_cover_proc(
+/// Nothing but a procfs may be mounted on /proc, and next to nothing inside of it.
+pub(super) fn refuse_to_cover_proc(
     target: &OwnedFd,
     destination: &Path,
-    mount: Option<&OwnedFd>,
+    is_procfs: impl FnOnce() -> Result<bool>,
 ) -> Result<()> {
-    if !on_procfs(target)? || COVERABLE_IN_PROC.iter().any(|path| destination == Path::new(path)) {
-        return Ok(());
+    if destination == Path::new("/proc") {
+        return match is_procfs()? {
+            true => Ok(()),
+            false => Err(Error::refused(format!(
+                "{destination:?} cannot be mounted because it is not of type proc"
+            ))),
+        };
     }
-    if destination == Path::new("/proc")
-        && mount.is_some_and(|mount| on_procfs(mount).unwrap_or(false))
-    {
+    if COVERABLE_IN_PROC.iter().any(|path| destination == Path::new(path)) || !on_procfs(target)? {
         return Ok(());
     }
     Err(Error::refused(format!(
@@ -174,9 +186,4 @@ fn refuse_to_cover_proc(
 
 fn on_procfs(fd: &OwnedFd) -> Result<bool> {
     Ok(fstatfs(fd).call(|| "fstatfs")?.filesystem_type() == PROC_SUPER_MAGIC)
-}
-
-fn is_directory(fd: &OwnedFd) -> Result<bool> {
-    let mode = fstat(fd).call(|| "fstat")?.st_mode;
-    Ok(SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }

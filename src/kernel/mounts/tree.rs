@@ -2,9 +2,10 @@
 //! others can write to may move a mount point away, and what is mounted moves along.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::What;
+use super::{MountAttr, Reach, What, set_attr};
+use crate::error::{Call, Context, Result};
 
 /// Where the runtime goes on working once everything is mounted: masks, device nodes, the console.
 const KERNEL_PATHS: [&str; 3] = ["/proc", "/sys", "/dev"];
@@ -15,6 +16,8 @@ pub struct Tree {
     root: OwnedFd,
     /// New file systems at and below [`KERNEL_PATHS`], in the order of their mounting.
     filesystems: Vec<(PathBuf, OwnedFd)>,
+    /// What is left to be set on mounts, once nothing is written there any more.
+    unsealed: Vec<(PathBuf, OwnedFd, MountAttr)>,
 }
 
 /// A path below the root of a mount.
@@ -31,7 +34,7 @@ pub struct Place<'a> {
 impl Tree {
     /// The tree below `root`.
     pub fn new(root: OwnedFd) -> Self {
-        Tree { root, filesystems: Vec::new() }
+        Tree { root, filesystems: Vec::new(), unsealed: Vec::new() }
     }
 
     /// Its root.
@@ -51,6 +54,14 @@ impl Tree {
         self.filesystems.iter().rev().find_map(below).unwrap_or(below_root)
     }
 
+    /// Gives mounts the attributes that they were to have at the end only.
+    pub fn seal(&self) -> Result<()> {
+        self.unsealed.iter().try_for_each(|(destination, mount, attr)| {
+            set_attr(mount.as_fd(), *attr, Reach::One)
+                .with_context(|| format!("seal {}", destination.display()))
+        })
+    }
+
     /// Something covers the root.
     pub(super) fn replace_root(&mut self, root: OwnedFd) {
         self.root = root;
@@ -59,15 +70,20 @@ impl Tree {
 
     /// `what` is mounted at `destination` now. Other trees than a new file system's may hold links that lead elsewhere
     /// when they are followed from the mount's root: there the path from the tree's root is taken.
-    pub(super) fn note(&mut self, destination: &Path, what: &What, mount: OwnedFd) {
+    pub(super) fn note(&mut self, destination: &Path, what: &What, mount: OwnedFd) -> Result<()> {
         if matches!(what, What::Remount { .. }) {
-            return;
+            return Ok(());
         }
         self.filesystems.retain(|(covered, _)| !covered.starts_with(destination));
-        let ours = KERNEL_PATHS.iter().any(|path| destination.starts_with(path));
-        let plain = !destination.components().any(|component| component == Component::ParentDir);
-        if ours && plain && matches!(what, What::Filesystem(_)) {
+        let What::Filesystem(filesystem) = what else { return Ok(()) };
+        let attr = filesystem.attr_at_the_end;
+        if !attr.is_empty() {
+            let mount = mount.try_clone().call(|| "dup")?;
+            self.unsealed.push((destination.to_owned(), mount, attr));
+        }
+        if KERNEL_PATHS.iter().any(|path| destination.starts_with(path)) {
             self.filesystems.push((destination.to_owned(), mount));
         }
+        Ok(())
     }
 }
