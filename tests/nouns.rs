@@ -14,7 +14,7 @@ use etui::kernel::namespaces::{self, Namespace};
 use etui::kernel::procfs::Procfs;
 use etui::kernel::scheduling::{self, IoPriority, Personality, Scheduler};
 use etui::kernel::sysctl::{self, Sysctl};
-use etui::kernel::{fds, keyring, net_devices, no_new_privs};
+use etui::kernel::{fds, keyring, net_devices, no_new_privs, streams};
 use etui::sys::clone::{Birth, CloneArgs, clone3};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -135,7 +135,7 @@ fn standard_streams_that_are_pipes_belong_to_the_user_afterwards() {
         return;
     }
     alone("standard_streams_that_are_pipes_belong_to_the_user_afterwards", || {
-        credentials::own_stdio(&someone()).unwrap();
+        assert!(streams::hand_out(streams::Source::Caller, 1234).unwrap().is_empty());
         assert_eq!(std::fs::metadata("/proc/self/fd/1").unwrap().uid(), 1234);
         assert_eq!(std::fs::metadata("/dev/null").unwrap().uid(), 0);
     });

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use etui::kernel::mounts::Place;
 use etui::kernel::namespaces;
-use etui::kernel::terminal::{self, Pty, Relay, Terminal, WindowSize};
+use etui::kernel::relay::Relay;
+use etui::kernel::terminal::{self, Pty, Terminal, WindowSize};
 use etui::sys::{ioctl, socket};
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::mount::{MsFlags, mount};

@@ -28,5 +28,7 @@ mod no_cgroup;
 mod notify;
 #[path = "steps/process.rs"]
 mod process;
+#[path = "steps/streams.rs"]
+mod streams;
 #[path = "steps/terminals.rs"]
 mod terminals;

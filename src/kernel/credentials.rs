@@ -1,10 +1,8 @@
 //! User, groups and umask of the calling thread (credentials(7)).
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, fstat, umask};
-use nix::unistd::{Gid, Uid, fchown, setgroups, setresgid, setresuid};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
@@ -85,27 +83,6 @@ pub fn become_root() -> Result<()> {
     setresuid(uid, uid, uid)
         .call(|| "setresuid(0)")
         .map_err(|error| explain_unmapped(error, "user", 0))
-}
-
-/// Lets the standard streams belong to `user`, so that it can open `/dev/stdout` again.
-///
-/// Character devices (terminals, `/dev/null`) are not ours to give; what refuses a change of owner (a read-only or
-/// foreign file, an id that is not mapped) stays as it is, and so does what is closed.
-pub fn own_stdio(user: &User) -> Result<()> {
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().try_for_each(|fd| own(fd, user.uid))
-}
-
-fn own(stream: BorrowedFd<'_>, uid: u32) -> Result<()> {
-    let Ok(status) = fstat(stream) else { return Ok(()) };
-    let is_device = status.st_mode & libc::S_IFMT == libc::S_IFCHR;
-    if is_device || status.st_uid == uid {
-        return Ok(());
-    }
-    match fchown(stream, Some(Uid::from_raw(uid)), None) {
-        Ok(()) | Err(Errno::EINVAL | Errno::EPERM | Errno::EROFS) => Ok(()),
-        other => other.call(|| format!("fchown({}, {uid})", stream.as_raw_fd())),
-    }
 }
 
 fn explain_unmapped(error: Error, what: &str, id: u32) -> Error {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 
 use crate::error::{Call, Error, Result};
 use crate::sys::signals;
@@ -39,6 +39,7 @@ impl Signals {
     pub fn next(&self) -> Result<Option<i32>> {
         loop {
             match self.0.read_signal() {
+                Ok(Some(info)) if is_of_our_own_write(&info) => {}
                 Ok(info) => return Ok(info.and_then(|info| i32::try_from(info.ssi_signo).ok())),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::call("read(signalfd)", errno)),
@@ -64,6 +65,11 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// A write of ours found no reader (EPIPE): whoever made it knows already.
+fn is_of_our_own_write(info: &siginfo) -> bool {
+    info.ssi_signo == Signal::SIGPIPE as u32 && info.ssi_pid == std::process::id()
 }
 
 /// Delivers signals as usual again; those that have come meanwhile are delivered at once.

@@ -24,7 +24,7 @@ use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::safe_path::{self, Missing};
-use crate::kernel::{credentials, masks, net_devices, process, rootfs, sysctl, terminal};
+use crate::kernel::{credentials, masks, net_devices, process, rootfs, streams, sysctl, terminal};
 use crate::plan::Plan;
 use crate::spec::state::{State, Status};
 use crate::sys::{signals, uts};
@@ -47,6 +47,8 @@ pub struct Inheritance<'a> {
     pub devices: Vec<Prepared>,
     /// Where the terminal's master goes; to the parent when there is none.
     pub console_socket: Option<OwnedFd>,
+    /// Where its standard streams come from, when it has no terminal.
+    pub streams: streams::Source,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// What our binary is executed from, where init is to let go of it.
@@ -83,7 +85,8 @@ struct Ready<'a> {
 
 fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
     let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
-    let Inheritance { console_socket, preserve_fds, own_binary, hook_outputs, .. } = inheritance;
+    let Inheritance { console_socket, streams, preserve_fds, .. } = inheritance;
+    let Inheritance { own_binary, hook_outputs, .. } = inheritance;
 
     become_root_of_user_namespace(plan, channel)?;
     make_time_namespace(plan, &procfs)?;
@@ -119,7 +122,10 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     arrival.enter_root(plan, &procfs)?;
     timeline::done("enter the root");
 
-    hand_out_console(plan, console, console_socket.as_ref(), channel)?;
+    match console {
+        Some(pty) => payload::hand_out(&pty, &plan.process, console_socket.as_ref(), channel)?,
+        None => payload::own_stdio(&plan.process, streams, channel)?,
+    }
     drop(console_socket);
     set_names(plan)?;
     payload::set_labels(&procfs, &plan.process)?;
@@ -299,17 +305,6 @@ fn open_console(plan: &Plan, tree: &Tree) -> Result<Option<terminal::Pty>> {
     let console = Path::new("/dev/console");
     terminal::bind_console(tree.place(console), &pty).context("/dev/console")?;
     Ok(Some(pty))
-}
-
-/// Without a terminal the streams the caller gave are handed to the process's user.
-fn hand_out_console(
-    plan: &Plan,
-    console: Option<terminal::Pty>,
-    socket: Option<&OwnedFd>,
-    channel: &Channel,
-) -> Result<()> {
-    let Some(pty) = console else { return payload::own_stdio(&plan.process) };
-    payload::hand_out(&pty, &plan.process, socket, channel)
 }
 
 fn set_names(plan: &Plan) -> Result<()> {

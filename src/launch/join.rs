@@ -24,7 +24,7 @@ use crate::kernel::namespaces::Namespace;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, credentials, limits, process, terminal};
+use crate::kernel::{capabilities, credentials, limits, process, streams, terminal};
 use crate::plan::process::Process;
 use crate::spec::state::{OCI_VERSION, State, Status};
 use crate::timeline;
@@ -82,6 +82,8 @@ pub struct Cradle<'c, 'a> {
     pub init: BorrowedFd<'c>,
     /// Where the terminal's master goes; to us when there is none.
     pub console_socket: Option<&'c OwnedFd>,
+    /// Where its standard streams come from, when it has no terminal.
+    pub streams: streams::Source,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// Signals that end the attempt.
@@ -181,7 +183,7 @@ fn to_ready(
     }
     timeline::done("keyring");
 
-    hand_out_console(join, cradle.console_socket, channel)?;
+    hand_out_console(join, cradle, channel)?;
     payload::set_labels(&procfs, &join.process)?;
     payload::set_affinity(join.process.exec_affinity.last.as_ref())
         .context("process.execCPUAffinity.final")?;
@@ -221,8 +223,10 @@ fn enter(join: &Join, namespaces: CloneFlags, init: BorrowedFd<'_>) -> Result<()
 }
 
 /// As for init, but the devpts is found below the root of the mount namespace just entered.
-fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) -> Result<()> {
-    let Some(wanted) = &join.process.terminal else { return payload::own_stdio(&join.process) };
+fn hand_out_console(join: &Join, cradle: &Cradle<'_, '_>, channel: &Channel) -> Result<()> {
+    let Some(wanted) = &join.process.terminal else {
+        return payload::own_stdio(&join.process, cradle.streams, channel);
+    };
     let root =
         open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .call(|| "open(\"/\")")?;
@@ -231,5 +235,5 @@ fn hand_out_console(join: &Join, socket: Option<&OwnedFd>, channel: &Channel) ->
         Place { root: root.as_fd(), path, whole: path }
     };
     let pty = terminal::open(pts, wanted).context("process.terminal")?;
-    payload::hand_out(&pty, &join.process, socket, channel)
+    payload::hand_out(&pty, &join.process, cradle.console_socket, channel)
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use super::channel::{self, Channel, Packet};
 use crate::error::{Error, Result};
+use crate::kernel::streams::{PipeEnd, Stream};
 
 /// What init hears.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub enum ToParent {
     SetLimits,
     /// The master of its terminal.
     Terminal(OwnedFd),
+    /// A pipe that took the place of a standard stream.
+    Pipe(PipeEnd),
     /// The listener of its system call filter, by its number in init.
     Listener(RawFd),
     /// The operator should know this; it has no log of its own any more.
@@ -126,6 +129,7 @@ impl ToParent {
     pub fn send(&self, channel: &Channel) -> Result<()> {
         match self {
             ToParent::Terminal(master) => channel.send(&self.bytes(), &[master.as_fd()]),
+            ToParent::Pipe(pipe) => channel.send(&self.bytes(), &[pipe.end.as_fd()]),
             _ => channel.send(&self.bytes(), &[]),
         }
     }
@@ -136,6 +140,7 @@ impl ToParent {
             ToParent::RunHooks => b"h".to_vec(),
             ToParent::SetLimits => b"s".to_vec(),
             ToParent::Terminal(_) => b"t".to_vec(),
+            ToParent::Pipe(pipe) => vec![b'd', pipe.stream as u8],
             ToParent::Listener(number) => format!("l{number}").into_bytes(),
             ToParent::Warning(text) => {
                 let text = &text.as_bytes()[..text.len().min(channel::LONGEST - 1)];
@@ -161,6 +166,10 @@ impl ToParent {
             (b"r", None) => Ok(ToParent::Ready),
             (b"p", None) => Ok(ToParent::Passed),
             (b"t", Some(master)) => Ok(ToParent::Terminal(master)),
+            ([b'd', number], Some(end)) => match Stream::ALL.get(usize::from(*number)) {
+                Some(stream) => Ok(ToParent::Pipe(PipeEnd { stream: *stream, end })),
+                None => Err(out_of_order("a fourth standard stream")),
+            },
             ([b'l', number @ ..], None) => {
                 let number =
                     std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());

@@ -21,6 +21,7 @@
 //!                        ------ HooksRan --------> createContainer hooks
 //!                                                  masks, pivot_root
 //!                        <----- Terminal --------- [foreground with a terminal]
+//!                        <----- Pipe ------------- [foreground, for each standard stream that is not handed over]
 //!                        <----- SetLimits -------- [limits it may not set itself]
 //!                        ------ LimitsSet ------->
 //!                                                  everything else that can fail

@@ -19,6 +19,7 @@ use crate::kernel::process::{self, Doomed, Execution, Pidfd};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
+use crate::kernel::streams::PipeEnd;
 use crate::spec::state::State;
 use crate::warning::warn;
 
@@ -33,6 +34,7 @@ pub struct Newborn<'a> {
     channel: Channel,
     interrupts: &'a Signals,
     terminal: Option<OwnedFd>,
+    pipes: Vec<PipeEnd>,
     own_binary: Option<View>,
     /// Whether it was told to execute its program.
     told: bool,
@@ -81,6 +83,7 @@ impl<'a> Newborn<'a> {
             channel,
             interrupts,
             terminal: None,
+            pipes: Vec::new(),
             own_binary: None,
             told: false,
         }
@@ -140,6 +143,7 @@ impl<'a> Newborn<'a> {
             match self.next(cgroup)? {
                 ToParent::RunHooks => self.run_hooks(care).context(NOT_READY)?,
                 ToParent::Terminal(master) => self.terminal = Some(master),
+                ToParent::Pipe(pipe) => self.pipes.push(pipe),
                 ToParent::Listener(number) => {
                     listener::hand_over(self.pidfd(), number, care.listener, &care.state)?;
                 }
@@ -196,12 +200,14 @@ impl<'a> Newborn<'a> {
 
     /// Says something; where nobody listens any more, what it said last tells why.
     pub(super) fn say(&self, message: &ToInit) -> Result<()> {
-        message.send(&self.channel).map_err(|error| match error.errno() {
-            Some(Errno::EPIPE | Errno::ECONNRESET) => match ToParent::receive(&self.channel) {
-                Ok(Some(ToParent::Failed(own))) => own,
-                _ => error,
-            },
-            _ => error,
+        message.send(&self.channel).map_err(|error| {
+            let is_gone = matches!(error.errno(), Some(Errno::EPIPE | Errno::ECONNRESET));
+            while is_gone && let Ok(Some(said)) = ToParent::receive(&self.channel) {
+                if let ToParent::Failed(own) = said {
+                    return own;
+                }
+            }
+            error
         })
     }
 
@@ -236,6 +242,11 @@ impl<'a> Newborn<'a> {
     /// The terminal's master, where it was not sent elsewhere.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.terminal.take()
+    }
+
+    /// The pipes that took the places of its standard streams.
+    pub fn take_pipes(&mut self) -> Vec<PipeEnd> {
+        std::mem::take(&mut self.pipes)
     }
 
     /// Lets go of it: it lives on its own.

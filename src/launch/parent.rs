@@ -18,7 +18,7 @@ use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Source;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs};
+use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, streams};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::timeline;
@@ -35,6 +35,8 @@ pub struct Cradle<'c, 'h, 'a> {
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
     pub console_socket: Option<OwnedFd>,
+    /// Where its standard streams come from, when it has no terminal.
+    pub streams: streams::Source,
     /// How many descriptors from 3 on the program inherits.
     pub preserve_fds: u32,
     /// What our binary is executed from: init lets go of it where it waits when we are gone, otherwise we do.
@@ -47,8 +49,8 @@ pub struct Cradle<'c, 'h, 'a> {
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, preserve_fds, own_binary, .. } = cradle;
-    let Cradle { hook_outputs, interrupts, .. } = cradle;
+    let Cradle { home, gate, console_socket, streams, preserve_fds, .. } = cradle;
+    let Cradle { own_binary, hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
     let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
@@ -79,6 +81,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 mounts,
                 devices,
                 console_socket,
+                streams,
                 preserve_fds,
                 own_binary: init_waits_alone.then_some(own_binary),
                 hook_outputs,

@@ -23,7 +23,7 @@ use crate::kernel::procfs::Procfs;
 use crate::kernel::scheduling::NumberSet;
 use crate::kernel::seccomp::Filter;
 use crate::kernel::{
-    accounts, capabilities, fds, limits, lsm, no_new_privs, process, scheduling, terminal,
+    accounts, capabilities, fds, limits, lsm, no_new_privs, process, scheduling, streams, terminal,
 };
 use crate::plan::process::Process;
 use crate::sys::exec::{self, CStrings};
@@ -362,10 +362,10 @@ pub fn close_descriptors(preserved: u32, ours: &[BorrowedFd<'_>]) -> Result<()> 
     fds::close_all_from(first_not_preserved(preserved), &ours)
 }
 
-/// Lets the standard streams belong to the process's user, so that it can open /dev/stdout again. Terminals are ours
-/// to give only where we made them; what refuses a change of owner (a read-only or foreign file) stays as it is.
-pub fn own_stdio(process: &Process) -> Result<()> {
-    credentials::own_stdio(&process.user).context("standard streams")
+/// The standard streams of a process without a terminal, which belong to its user; the other ends of pipes go out.
+pub fn own_stdio(process: &Process, source: streams::Source, channel: &Channel) -> Result<()> {
+    let pipes = streams::hand_out(source, process.user.uid).context("standard streams")?;
+    pipes.into_iter().try_for_each(|pipe| ToParent::Pipe(pipe).send(channel))
 }
 
 /// Makes sure that every descriptor the caller wants passed on is open, and that hooks inherit no other.

@@ -16,7 +16,7 @@ use crate::kernel::rdt::mount_point;
 use crate::kernel::rootfs::Switch;
 use crate::kernel::signals::Signals;
 use crate::kernel::sysctl::Sysctl;
-use crate::kernel::{lsm, own_binary};
+use crate::kernel::{lsm, own_binary, streams};
 use crate::launch::network::Network;
 use crate::launch::newborn::{Care, Newborn};
 use crate::launch::parent::{self, Cradle};
@@ -95,6 +95,16 @@ pub(super) enum Terminal {
     StaysWithUs,
 }
 
+impl Terminal {
+    /// Whoever stays for the terminal relays plain streams too.
+    fn streams(self) -> streams::Source {
+        match self {
+            Terminal::GoesToSocket => streams::Source::Caller,
+            Terminal::StaysWithUs => streams::Source::Relay,
+        }
+    }
+}
+
 /// A container that is made.
 #[derive(Debug)]
 pub(super) struct Made<'a> {
@@ -120,11 +130,9 @@ pub(super) fn make<'a>(
     let maker = Maker::of(global, &host, interrupts)?;
     timeline::done("probe the host");
     let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
-    let sockets = socket_activation::passed();
-    sockets.tell(&mut plan.process.env);
     let store = Store::new(&global.root);
     notify_socket::plan_where_asked(&mut plan, &store.directory(&options.id)?);
-    let passed_on = sockets.beside(options.preserve_fds)?;
+    let passed_on = socket_activation::pass_on(&mut plan.process.env, options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
     let network = Network::begin(&plan)?;
@@ -150,6 +158,7 @@ pub(super) fn make<'a>(
             home: &mut home,
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
+            streams: terminal.streams(),
             preserve_fds: passed_on,
             own_binary,
             hook_outputs: &hook_outputs,

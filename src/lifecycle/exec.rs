@@ -19,7 +19,7 @@ use crate::kernel::own_binary;
 use crate::kernel::process::Pidfd;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
-use crate::kernel::terminal::Relay;
+use crate::kernel::streams;
 use crate::launch::join::{self, Cradle, Join};
 use crate::launch::newborn::Newborn;
 use crate::launch::payload;
@@ -119,6 +119,10 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
         keeper: cgroup::keeper(&container.record, options.cgroup.as_deref(), &signals),
         init: init.as_fd(),
         console_socket: console_socket.as_ref(),
+        streams: match options.attachment {
+            Attachment::Foreground => streams::Source::Relay,
+            Attachment::Detached => streams::Source::Caller,
+        },
         preserve_fds: options.preserve_fds,
         interrupts: &signals,
     };
@@ -137,15 +141,16 @@ pub fn exec(global: &Global, options: &Options) -> Result<i32> {
     timeline::done("wait for execve");
     pid_file.keep();
 
-    let terminal = process.take_terminal().map(Relay::new).transpose()?;
+    let relay = foreground::relay(&mut process)?;
     let (pid, process) = process.release();
     match options.attachment {
         Attachment::Detached => Ok(0),
         Attachment::Foreground => {
-            let company = Company { terminal, notifications: None, signals: &signals };
+            let mut company = Company { relay, notifications: None, signals: &signals };
             // Here and not before: now there is time to.
             drop(own_binary);
-            let code = foreground::stay_with(pid, &process, company)?;
+            let code = company.stay_with(pid, &process)?;
+            company.drain()?;
             timeline::done("wait for the end");
             Ok(code)
         }

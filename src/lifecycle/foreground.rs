@@ -1,4 +1,4 @@
-//! Staying with a process: its terminal is relayed, signals are passed on, orphans are reaped, until it ends.
+//! Staying with a process: its streams are relayed, signals are passed on, orphans are reaped, until it ends.
 
 use std::os::fd::AsFd;
 
@@ -11,74 +11,98 @@ use nix::unistd::Pid;
 use super::notify_socket;
 use crate::error::{Error, Result};
 use crate::kernel::process::Pidfd;
+use crate::kernel::relay::Relay;
 use crate::kernel::signals::Signals;
-use crate::kernel::terminal::Relay;
+use crate::launch::newborn::Newborn;
 
 /// What is done for a process while we wait for it.
 #[derive(Debug)]
 pub(super) struct Company<'a> {
-    /// Its terminal is relayed,
-    pub terminal: Option<Relay>,
+    /// Its terminal or its standard streams are relayed,
+    pub relay: Option<Relay>,
     /// what it says of itself is passed on,
     pub notifications: Option<notify_socket::Relay>,
     /// and so are the signals that reach us.
     pub signals: &'a Signals,
 }
 
-/// Waits for `process` (our child, of this `pid`) to end; its exit code, or 128 plus the signal that killed it.
-pub(super) fn stay_with(pid: i32, process: &Pidfd, company: Company<'_>) -> Result<i32> {
-    let Company { mut terminal, notifications, signals } = company;
-    loop {
-        let mut fds = vec![
-            PollFd::new(process.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-        ];
-        let notified = notifications.as_ref().map(|relay| {
-            fds.push(PollFd::new(relay.as_fd(), PollFlags::POLLIN));
-            (relay, fds.len() - 1)
-        });
-        if let Some(relay) = &terminal {
-            fds.extend(relay.poll_fds());
-        }
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::call("poll(process)", errno)),
-        }
-        let ended = fds[0].any() == Some(true);
-        if let Some((relay, position)) = notified
-            && fds[position].any() == Some(true)
-        {
-            relay.pass_on();
-        }
-        while let Some(signal) = signals.next()? {
-            pass_on(signal, pid, process, terminal.as_ref())?;
-        }
-        if let Some(relay) = &mut terminal {
-            relay.pump()?;
-        }
-        if ended {
-            if let Some(relay) = &mut terminal {
-                relay.drain(signals.as_fd(), &|| Ok(signals.check_interrupted().is_err()))?;
-            }
-            return process.wait();
-        }
+/// Between our streams and those that a newborn process has handed out.
+pub(super) fn relay(newborn: &mut Newborn<'_>) -> Result<Option<Relay>> {
+    if let Some(master) = newborn.take_terminal() {
+        return Relay::of_terminal(master).map(Some);
     }
+    let pipes = newborn.take_pipes();
+    (!pipes.is_empty()).then(|| Relay::of_pipes(pipes)).transpose()
 }
 
-/// Everything a person or a service manager sends goes to the process; what is about ourselves does not.
-fn pass_on(signal: i32, pid: i32, process: &Pidfd, terminal: Option<&Relay>) -> Result<()> {
-    match Signal::try_from(signal) {
-        Ok(Signal::SIGCHLD) => {
-            reap_orphans(pid);
-            Ok(())
+impl Company<'_> {
+    /// Waits for `process` (our child, of this `pid`) to end; its exit code, or 128 plus the signal that killed it. What it
+    /// has said may not be written yet.
+    pub fn stay_with(&mut self, pid: i32, process: &Pidfd) -> Result<i32> {
+        loop {
+            let mut fds = vec![
+                PollFd::new(process.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            let notified = self.notifications.as_ref().map(|relay| {
+                fds.push(PollFd::new(relay.as_fd(), PollFlags::POLLIN));
+                (relay, fds.len() - 1)
+            });
+            if let Some(relay) = &self.relay {
+                fds.extend(relay.poll_fds());
+            }
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll(process)", errno)),
+            }
+            let ended = fds[0].any() == Some(true);
+            if let Some((relay, position)) = notified
+                && fds[position].any() == Some(true)
+            {
+                relay.pass_on();
+            }
+            while let Some(signal) = self.signals.next()? {
+                self.pass_on(signal, pid, process)?;
+            }
+            if let Some(relay) = &mut self.relay {
+                if ended {
+                    relay.pump_what_was_said()?;
+                } else {
+                    relay.pump()?;
+                }
+            }
+            if ended {
+                return process.wait();
+            }
         }
-        Ok(Signal::SIGWINCH) if terminal.is_some() => terminal.map_or(Ok(()), Relay::resize),
-        Ok(Signal::SIGURG | Signal::SIGPIPE) => Ok(()),
-        _ => match process.send_signal(signal) {
-            // It has ended: the next turn sees it.
-            Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(()),
-            other => other,
-        },
+    }
+
+    /// Writes all that was said, to the end of the streams: somebody whom the process left behind may still hold them. A
+    /// signal that ends a program ends this too.
+    pub fn drain(self) -> Result<()> {
+        match self.relay {
+            Some(mut relay) => {
+                relay.drain(self.signals.as_fd(), &|| Ok(self.signals.check_interrupted().is_err()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Everything that a person or a service manager sends goes to the process; what is about ourselves does not.
+    fn pass_on(&self, signal: i32, pid: i32, process: &Pidfd) -> Result<()> {
+        match Signal::try_from(signal) {
+            Ok(Signal::SIGCHLD) => {
+                reap_orphans(pid);
+                Ok(())
+            }
+            Ok(Signal::SIGWINCH) => self.relay.as_ref().map_or(Ok(()), Relay::resize),
+            Ok(Signal::SIGURG) => Ok(()),
+            _ => match process.send_signal(signal) {
+                // It has ended: the next turn sees it.
+                Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(()),
+                other => other,
+            },
+        }
     }
 }
 

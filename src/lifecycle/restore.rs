@@ -10,7 +10,7 @@ use super::cgroup::{self as container_cgroup, Maker};
 use super::checkpoint::images::namespace_key;
 use super::checkpoint::{self, Common, Images, common_options};
 use super::create;
-use super::foreground::{self, Company};
+use super::foreground::Company;
 use super::run::{Afterwards, Orphans};
 use super::{Attachment, Global, delete, notify_socket, pid_file, rdt, sockets};
 use crate::error::{Call, Context, Error, Result};
@@ -23,9 +23,9 @@ use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::process::{self, Doomed, Pidfd, Process};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::rdt::NewGroups;
+use crate::kernel::relay::Relay;
 use crate::kernel::safe_path::{self, Missing};
 use crate::kernel::signals::Signals;
-use crate::kernel::terminal::Relay;
 use crate::kernel::{keyring, net_devices};
 use crate::launch::parent;
 use crate::plan::Plan;
@@ -73,9 +73,10 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Detached {
         return Ok(0);
     }
-    let terminal = restored.terminal.map(Relay::new).transpose()?;
-    let company = Company { terminal, notifications, signals: &signals };
-    let code = foreground::stay_with(restored.pid, &process, company)?;
+    let relay = restored.terminal.map(Relay::of_terminal).transpose()?;
+    let mut company = Company { relay, notifications, signals: &signals };
+    let code = company.stay_with(restored.pid, &process)?;
+    company.drain()?;
     if options.afterwards == Afterwards::Delete {
         let store = Store::new(&global.root);
         delete::remove(&store, &store.load(&options.create.id)?)?;

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::kernel::own_binary::{self, View};
 use crate::kernel::process;
 use crate::kernel::signals::Signals;
-use crate::kernel::terminal::Relay;
 use crate::record::store::Store;
 use crate::timeline;
 
@@ -72,16 +71,19 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
         process::adopt_orphans()?;
     }
     let mut made = create::make(global, &options.create, waits, Terminal::StaysWithUs, &signals)?;
-    let terminal = made.init.take_terminal().map(Relay::new).transpose()?;
+    let relay = foreground::relay(&mut made.init)?;
     let notifications = start(global, &mut made, &signals)?;
     let (pid, process) = made.init.release();
-    let company = Company { terminal, notifications, signals: &signals };
-    let code = foreground::stay_with(pid, &process, company)?;
+    let mut company = Company { relay, notifications, signals: &signals };
+    let code = company.stay_with(pid, &process)?;
     timeline::done("wait for the end");
-    if options.afterwards == Afterwards::Delete {
-        delete::delete_this(&Store::new(&global.root), &made.record)?;
-    }
-    Ok(code)
+    let deleted = match options.afterwards {
+        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &made.record),
+        Afterwards::Keep => Ok(()),
+    };
+    // Only now: without a pid namespace of its own, it is the deletion that ends others who hold the streams.
+    company.drain()?;
+    deleted.map(|()| code)
 }
 
 /// From here on the container is on record: what fails now removes it as `delete` would.

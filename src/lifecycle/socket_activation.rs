@@ -6,13 +6,20 @@ use crate::error::{Error, Result};
 
 /// What was passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Passed {
+struct Passed {
     count: u32,
     names: Option<String>,
 }
 
+/// Tells the process of them; how many descriptors it inherits from 3 on, with those of `--preserve-fds`.
+pub(super) fn pass_on(environment: &mut Vec<String>, preserved: u32) -> Result<u32> {
+    let sockets = passed();
+    sockets.tell(environment);
+    sockets.beside(preserved)
+}
+
 /// What was passed to this very process (`LISTEN_PID`), and not to one that started it.
-pub(super) fn passed() -> Passed {
+fn passed() -> Passed {
     let ours = env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
     let count = env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
     match ours {
@@ -23,7 +30,7 @@ pub(super) fn passed() -> Passed {
 
 impl Passed {
     /// How many descriptors the process inherits from 3 on, with those of `--preserve-fds`.
-    pub fn beside(&self, preserved: u32) -> Result<u32> {
+    fn beside(&self, preserved: u32) -> Result<u32> {
         self.count.checked_add(preserved).ok_or_else(|| {
             let count = self.count;
             Error::refused(format!(
@@ -33,7 +40,7 @@ impl Passed {
     }
 
     /// Tells the process of them, in place of what its configuration may say: it is process 1 of the container.
-    pub fn tell(&self, environment: &mut Vec<String>) {
+    fn tell(&self, environment: &mut Vec<String>) {
         if self.count == 0 {
             return;
         }

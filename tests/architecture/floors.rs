@@ -56,6 +56,8 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("kernel::devices", "kernel::mounts", "the nodes lie on a mount of ours, wherever it is moved"),
     ("kernel::terminal", "kernel::mounts", "the devpts is a mount of ours, wherever it is moved"),
+    ("kernel::relay", "kernel::terminal", "a terminal is given the size of ours"),
+    ("kernel::relay", "kernel::streams", "pipes are relayed as they were made"),
     ("launch::*", "launch::messages", "what the parent and init say to each other"),
     ("launch::*", "launch::channel", "over which socket"),
     ("launch::init", "launch::payload", "the last steps, the same for init and join"),

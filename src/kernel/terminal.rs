@@ -1,8 +1,6 @@
 //! Pseudo-terminals: made inside, handed out, relayed. No part of one is ever opened by a path that the container could
 //! have changed (CVE-2025-52565): the slave comes from its master, and `/dev/console` is a bind of the slave's descriptor.
 
-mod relay;
-
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -17,7 +15,6 @@ use crate::sys::mount_api::{self, Reach};
 use crate::sys::{ioctl, socket};
 
 pub use crate::sys::ioctl::WindowSize;
-pub use relay::Relay;
 
 /// `DEVPTS_SUPER_MAGIC` of statfs(2).
 const DEVPTS: FsType = FsType(0x1cd1);
