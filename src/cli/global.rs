@@ -25,7 +25,7 @@ pub fn open_log(given: &Given) -> Result<()> {
     log::open(given.path(&flags::LOG).as_deref(), format)?;
     warning::print_with(log::warning);
     if given.switch(&flags::DEBUG)? {
-        log::debug(&format!("{:?}", env::args_os()));
+        log::debug(&format!("{:?}", crate::sys::entry::arguments()));
     }
     Ok(())
 }

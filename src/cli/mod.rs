@@ -17,10 +17,8 @@ mod signal;
 mod table;
 mod verbs;
 
-use std::env;
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use crate::error::{Call, Error, Kind, Result};
 use crate::kernel::signals::expect_children;
@@ -37,11 +35,11 @@ const EXEC_FAILED: u8 = 255;
 /// What an unknown verb returns.
 const NO_SUCH_VERB: u8 = 3;
 
-/// Carries out the command line of this process.
-pub fn main() -> ExitCode {
+/// Carries out the command line of this process; answers its exit code.
+pub fn main() -> i32 {
     expect_children();
-    let words: Vec<OsString> = env::args_os().skip(1).collect();
-    ExitCode::from(obey(&words))
+    let mut words = crate::sys::entry::arguments();
+    i32::from(obey(&words.split_off(words.len().min(1))))
 }
 
 fn obey(words: &[OsString]) -> u8 {

@@ -18,6 +18,7 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::{Call, Context, Error, Result};
+use crate::sys::entry;
 use crate::sys::exec::{self, CStrings};
 use crate::sys::mount_api::{self, MountAttr, Reach};
 use crate::timeline;
@@ -119,7 +120,7 @@ fn executable_memory() -> nix::Result<OwnedFd> {
 
 fn execute(view: BorrowedFd<'_>) -> Error {
     let zero = |_| Error::new("an argument or variable contains a null byte");
-    let arguments = std::env::args_os().map(OsString::into_vec);
+    let arguments = entry::arguments().into_iter().map(OsString::into_vec);
     let environment =
         std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let arguments = CStrings::new(arguments).map_err(zero);

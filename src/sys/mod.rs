@@ -6,6 +6,7 @@ pub mod bpf;
 pub mod capset;
 pub mod clone;
 pub mod close_range;
+pub mod entry;
 pub mod exec;
 pub mod heap;
 pub mod ioctl;
