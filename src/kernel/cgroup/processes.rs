@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use nix::dir::Type;
 use nix::errno::Errno;
 
 use super::events::Waited;
+use super::tree::{self, Step};
 use super::{Directory, EventsFile};
 use crate::error::{Error, Result};
 use crate::sys::pidfd;
@@ -14,7 +14,10 @@ use crate::sys::pidfd;
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
 pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    collect(cgroup, &mut pids)?;
+    tree::walk(cgroup, &mut |step| match step {
+        Step::Entered(cgroup) => collect(cgroup, &mut pids),
+        Step::Left { .. } => Ok(()),
+    })?;
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
@@ -36,19 +39,7 @@ fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
     let listed = cgroup.read_if_there("cgroup.procs")?.unwrap_or_default();
     let here = listed.lines().filter_map(|line| line.parse::<i32>().ok());
     pids.extend(here.filter(|pid| *pid != 0));
-    for name in children(cgroup)? {
-        match Directory::open(cgroup.path().join(name)) {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => {}
-            child => collect(&child?, pids)?,
-        }
-    }
     Ok(())
-}
-
-/// The names of the cgroups directly below.
-pub(super) fn children(cgroup: &Directory) -> Result<Vec<String>> {
-    let entries = cgroup.entries()?.into_iter();
-    Ok(entries.filter(|(_, kind)| *kind == Type::Directory).map(|(name, _)| name).collect())
 }
 
 /// Kills every process of the cgroup and below with SIGKILL, also frozen ones and those forked meanwhile
