@@ -90,6 +90,42 @@ fn a_process_without_its_first_thread_does_not_hide() {
     }
 }
 
+/// The same, but what waits sleeps 0.1 ms, forks, and is gone: the child begins anew. It lies in the first segment, at 0x400078.
+const HOPPER: [u8; 85] = [
+    0xb8, 0x38, 0, 0, 0, // clone(
+    0xbf, 0x00, 0x0f, 0x01, 0x00, // CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD,
+    0x31, 0xf6, 0x31, 0xd2, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xc0, // 0, 0, 0, 0)
+    0x0f, 0x05, 0x85, 0xc0, 0x74, 0x09, // where it answers 0, go on behind the exit
+    0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05, // exit(0), of this thread alone
+    0xb8, 0x23, 0, 0, 0, 0xbf, 0xbd, 0, 0x40, 0, // nanosleep(the time,
+    0x31, 0xf6, 0x0f, 0x05, // 0)
+    0xb8, 0x39, 0, 0, 0, 0x0f, 0x05, // fork()
+    0x85, 0xc0, 0x74, 0xc4, // where it answers 0, begin anew
+    0x31, 0xff, 0xb8, 0xe7, 0, 0, 0, 0x0f, 0x05, // exit_group(0)
+    0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x86, 0x01, 0, 0, 0, 0, 0, // the time
+];
+
+/// Where pids are shared with the host the end of init ends nobody else, and who has no first thread survives
+/// `cgroup.kill`: one that is another process by the time it is looked for is looked for again.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_process_that_is_always_another_one_does_not_outlive_its_container() {
+    if !only_on(&[Kind::Etui], "it lives on") {
+        return;
+    }
+    for _ in 0..3 {
+        let mut container = Container::sh("for i in $(seq 20); do /bin/hopper & done");
+        let program = container.rootfs().join("bin/hopper");
+        fs::write(&program, elf(&HOPPER)).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        container.config["linux"]["namespaces"].as_array_mut().unwrap().remove(0);
+        container.up();
+        container.wait_until("stopped");
+        container.delete().ok();
+        container.assert_nothing_left();
+    }
+}
+
 /// Whoever shares the root file system moves the directory that /proc is mounted on: what is masked and read-only moves
 /// along, for it is found from the mount and not by its path.
 #[test]

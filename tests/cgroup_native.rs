@@ -6,6 +6,10 @@ use std::path::{Path as FilePath, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::write;
+
 use etui::error::{Kind, Result};
 use etui::host::Host;
 use etui::kernel::cgroup::device_rules::{Access, DeviceKind, DeviceRule, Devices, Verdict};
@@ -231,4 +235,39 @@ fn the_kernel_takes_the_device_filter_and_holds_to_it() {
     assert!(!can_open(new.directory(), zero, ">"), "a later rule denies writing");
     assert!(!can_open(new.directory(), zero, "<>"));
     assert!(!can_open(new.directory(), full, "<"), "no rule names it");
+}
+
+/// Names one after the other: a path to the last of them is longer than the kernel takes one, and there are more of them
+/// than we may have descriptors.
+#[test]
+fn the_deepest_cgroup_is_found_and_removed() {
+    let scratch = Scratch::new("deep");
+    let cgroup = scratch.create().unwrap().commit();
+    let (name, mode) = ("n".repeat(200), Mode::from_bits_truncate(0o755));
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut here = open(cgroup.path(), flags, mode).unwrap();
+    for _ in 0..1500 {
+        mkdirat(&here, &*name, mode).unwrap();
+        here = openat(&here, &*name, flags, mode).unwrap();
+    }
+    let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = child.id().cast_signed();
+    let procs = openat(&here, "cgroup.procs", OFlag::O_WRONLY, mode).unwrap();
+    write(&procs, pid.to_string().as_bytes()).unwrap();
+
+    assert_eq!(processes::processes(&cgroup).unwrap(), [pid]);
+    processes::kill(&cgroup).unwrap();
+    child.wait().unwrap();
+    removal::remove(cgroup.path(), Duration::from_secs(5)).unwrap();
+    assert!(!cgroup.path().exists());
+}
+
+/// What a container made below is undone with the cgroup.
+#[test]
+fn dropping_a_new_cgroup_removes_what_was_made_below() {
+    let scratch = Scratch::new("undo-below");
+    let new = scratch.create().unwrap();
+    std::fs::create_dir_all(new.directory().path().join(".a/b")).unwrap();
+    drop(new);
+    assert!(!scratch.parent().exists());
 }

@@ -202,3 +202,34 @@ fn a_waiting_init_can_not_be_looked_into_by_its_user() {
     );
     assert_eq!(owner, 0, "it is dumpable");
 }
+
+/// A shell makes cgroups below its own with `making`, enters the last one, and is found there; all of them go with it.
+fn hide_in_a_cgroup(making: &str) {
+    let mut container = Container::sh(&format!(
+        "cd /sys/fs/cgroup; {making}; echo $$ > cgroup.procs && echo hidden; exec sleep 1000"
+    ));
+    container.set("/mounts/6/options", json!(["rw", "nosuid", "noexec", "nodev"]));
+    container.up();
+    crate::support::wait_for("its cgroup", || container.output() == "hidden\n");
+    let listed = container.verb(&["ps", "--format", "json", &container.id]).ok();
+    assert_eq!(listed.json(), json!([container.pid()]), "{making}");
+    container.verb(&["delete", "--force", &container.id]).ok();
+    container.assert_nothing_left();
+}
+
+/// Names that are easily overlooked: hidden ones, and ones that are no UTF-8.
+#[test]
+fn a_process_does_not_hide_in_a_cgroup_of_its_own() {
+    hide_in_a_cgroup("mkdir .x && cd .x");
+    hide_in_a_cgroup(r#"n=$(printf '\377'); mkdir "$n" && cd "$n""#);
+}
+
+/// A shell inside gets as far as a path of 4096 bytes; from outside the same way is longer.
+#[test]
+fn a_process_does_not_hide_in_a_cgroup_that_no_path_leads_to() {
+    if !only_on(&[Kind::Etui], "the path is too long for it") {
+        return;
+    }
+    let name = "n".repeat(253);
+    hide_in_a_cgroup(&format!("for i in $(seq 16); do mkdir {name} && cd {name} || exit; done"));
+}

@@ -8,7 +8,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, mkdir, unlinkat};
 
-use super::{Directory, Limits, Path, controllers, freezer, processes};
+use super::{Directory, Limits, Path, controllers, freezer, processes, removal};
 use crate::error::{Context, Error, Result};
 
 /// How long an undo waits for killed processes to vanish.
@@ -122,6 +122,7 @@ impl Drop for Undo {
         if let Some(directory) = &self.ours {
             let _ = processes::kill(directory);
             let _ = processes::wait_until_empty(directory, Instant::now() + UNDO_PATIENCE);
+            let _ = removal::remove_below(directory);
         }
         // A level that another container has taken into use meanwhile is busy, and stays.
         while let Some(level) = self.made.pop() {

@@ -1,5 +1,6 @@
 //! A cgroup's directory, opened once; its files are read and written through it.
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -77,23 +78,57 @@ impl Directory {
         }
     }
 
-    /// The names of what lies in it, files and cgroups; of one that is gone, none.
-    pub(super) fn entries(&self) -> Result<Vec<(String, Type)>> {
+    /// Opens the cgroup `name` directly below this one; `None` where it is gone. For messages it keeps the path of this one,
+    /// since its own may be longer than any the kernel takes.
+    pub(super) fn open_child(&self, name: &CStr) -> Result<Option<Self>> {
+        match self.open_directory(name) {
+            Err(Errno::ENOENT) => Ok(None),
+            fd => {
+                let fd = fd.call(|| format!("openat({:?}, {name:?})", self.path))?;
+                Ok(Some(Directory { fd, path: self.path.clone() }))
+            }
+        }
+    }
+
+    /// Goes back from a child: a cgroup can't be moved, so this is the one it was found in.
+    pub(super) fn open_parent(&self) -> Result<Self> {
+        let fd =
+            self.open_directory(c"..").call(|| format!("openat(below {:?}, \"..\")", self.path))?;
+        Ok(Directory { fd, path: self.path.clone() })
+    }
+
+    fn open_directory(&self, name: &CStr) -> nix::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.fd, name, flags, Mode::empty())
+    }
+
+    /// The names of the files in it; of one that is gone, none.
+    pub(super) fn files(&self) -> Result<Vec<CString>> {
+        self.entries(Type::File)
+    }
+
+    /// The names of the cgroups directly below. They may have been made by the container: hidden ones, and ones that are
+    /// no UTF-8, are cgroups like any other.
+    pub(super) fn children(&self) -> Result<Vec<CString>> {
+        self.entries(Type::Directory)
+    }
+
+    fn entries(&self, kind: Type) -> Result<Vec<CString>> {
         let call = || format!("readdir({:?})", self.path);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut directory = match Dir::openat(&self.fd, ".", flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(Vec::new()),
             directory => directory.call(call)?,
         };
-        let mut entries = Vec::new();
+        let mut names = Vec::new();
         for entry in directory.iter() {
             let entry = entry.call(call)?;
-            let name = entry.file_name().to_string_lossy();
-            if let Some(kind) = entry.file_type().filter(|_| !name.starts_with('.')) {
-                entries.push((name.into_owned(), kind));
+            let name = entry.file_name();
+            if entry.file_type() == Some(kind) && name != c"." && name != c".." {
+                names.push(name.to_owned());
             }
         }
-        Ok(entries)
+        Ok(names)
     }
 
     /// Opens the file `name` of this cgroup.

@@ -18,7 +18,7 @@ pub fn freeze(cgroup: &Directory) -> Result<()> {
 fn freeze_within(cgroup: &Directory, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     let events = EventsFile::open(cgroup, "cgroup.events")?;
-    cgroup.write("cgroup.freeze", "1")?;
+    ask(cgroup)?;
     match events.wait_until("frozen", 1, deadline) {
         Ok(Waited::Reached) => Ok(()),
         Ok(Waited::TimedOut) => {
@@ -32,6 +32,11 @@ fn freeze_within(cgroup: &Directory, patience: Duration) -> Result<()> {
             Err(error)
         }
     }
+}
+
+/// Has the cgroup's processes stop, each when it gets there.
+pub(super) fn ask(cgroup: &Directory) -> Result<()> {
+    cgroup.write("cgroup.freeze", "1")
 }
 
 /// Lets the cgroup's processes run.

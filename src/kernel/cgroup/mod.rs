@@ -20,6 +20,7 @@ pub mod processes;
 pub mod removal;
 pub mod statistics;
 pub mod systemd;
+mod tree;
 
 pub use cgroupfs::NewCgroup;
 pub use delegated::move_below;

@@ -1,20 +1,23 @@
 //! The processes of a cgroup and of all below it: counted, killed, waited for.
 
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nix::dir::Type;
 use nix::errno::Errno;
 
 use super::events::Waited;
-use super::{Directory, EventsFile};
+use super::tree::{self, Step};
+use super::{Directory, EventsFile, freezer};
 use crate::error::{Error, Result};
 use crate::sys::pidfd;
 
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
 pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    collect(cgroup, &mut pids)?;
+    tree::walk(cgroup, &mut |step| match step {
+        Step::Entered(cgroup) => collect(cgroup, &mut pids),
+        Step::Left { .. } => Ok(()),
+    })?;
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
@@ -36,38 +39,62 @@ fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
     let listed = cgroup.read_if_there("cgroup.procs")?.unwrap_or_default();
     let here = listed.lines().filter_map(|line| line.parse::<i32>().ok());
     pids.extend(here.filter(|pid| *pid != 0));
-    for name in children(cgroup)? {
-        match Directory::open(cgroup.path().join(name)) {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => {}
-            child => collect(&child?, pids)?,
-        }
-    }
     Ok(())
 }
 
-/// The names of the cgroups directly below.
-pub(super) fn children(cgroup: &Directory) -> Result<Vec<String>> {
-    let entries = cgroup.entries()?.into_iter();
-    Ok(entries.filter(|(_, kind)| *kind == Type::Directory).map(|(name, _)| name).collect())
-}
+/// How long [`kill`] goes on: a process can be stuck in the kernel, or dump a large core.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long processes that were sent the signal have, at first and later, before they are sent it again.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Kills every process of the cgroup and below with SIGKILL, also frozen ones and those forked meanwhile
 /// (`cgroup.kill`, Linux 5.14).
 ///
 /// A process whose first thread has ended survives that: the kernel sends the signal to this thread alone (seen on
-/// Linux 6.18). So whoever is left is sent it as a process.
+/// Linux 6.18). So whoever is left is sent it as a process; and since such a process may fork before it is found, again, while
+/// all of them are frozen. One that does not end of it is not waited for longer than two seconds.
 ///
 /// In a cgroup that is gone meanwhile nobody is left: systemd removes one as soon as it is empty.
 pub fn kill(cgroup: &Directory) -> Result<()> {
+    let deadline = Instant::now() + KILL_PATIENCE;
+    if kill_once(cgroup, FIRST_PAUSE)? == Left::Nobody {
+        return Ok(());
+    }
+    match kill_frozen(cgroup, deadline) {
+        Err(error) if is_gone(cgroup, &error) => Ok(()),
+        killed => killed,
+    }
+}
+
+fn kill_frozen(cgroup: &Directory, deadline: Instant) -> Result<()> {
+    let was_frozen = freezer::is_frozen(cgroup)?;
+    freezer::ask(cgroup)?;
+    let mut pause = FIRST_PAUSE;
+    let mut left = Ok(Left::Somebody);
+    while matches!(left, Ok(Left::Somebody)) && Instant::now() < deadline {
+        left = kill_once(cgroup, pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    if !was_frozen {
+        freezer::thaw(cgroup)?;
+    }
+    left.map(drop)
+}
+
+/// Answers who is left after a `pause`.
+fn kill_once(cgroup: &Directory, pause: Duration) -> Result<Left> {
     match cgroup.write("cgroup.kill", "1") {
-        Err(error) if is_gone(cgroup, &error) => return Ok(()),
+        Err(error) if is_gone(cgroup, &error) => return Ok(Left::Nobody),
         outcome => outcome?,
     }
     let events = cgroup.read_if_there("cgroup.events")?.unwrap_or_default();
-    match events.contains("populated 1") {
-        true => kill_one_by_one(cgroup),
-        false => Ok(()),
+    if !events.contains("populated 1") {
+        return Ok(Left::Nobody);
     }
+    kill_one_by_one(cgroup)?;
+    wait_until_empty(cgroup, Instant::now() + pause)
 }
 
 fn is_gone(cgroup: &Directory, error: &Error) -> bool {

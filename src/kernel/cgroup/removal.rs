@@ -9,7 +9,8 @@ use nix::unistd::UnlinkatFlags::RemoveDir;
 use nix::unistd::unlinkat;
 
 use super::Directory;
-use super::processes::{Left, children, wait_until_empty};
+use super::processes::{Left, wait_until_empty};
+use super::tree::{self, Step};
 use crate::error::{Call, Error, Result};
 
 /// Removes the cgroup at `path` with all below it, the deepest first. Processes that are about to vanish are waited for,
@@ -28,9 +29,7 @@ pub fn remove(path: &Path, patience: Duration) -> Result<()> {
         if wait_until_empty(&cgroup, deadline)? == Left::Somebody {
             return Err(still_in_use(path));
         }
-        for child in children(&cgroup)? {
-            remove(&path.join(child), deadline.saturating_duration_since(Instant::now()))?;
-        }
+        remove_below(&cgroup)?;
         if remove_directory(path).is_ok() {
             return Ok(());
         }
@@ -41,6 +40,19 @@ pub fn remove(path: &Path, patience: Duration) -> Result<()> {
         sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(100));
     }
+}
+
+/// Removes every cgroup below this one that is not in use.
+pub(super) fn remove_below(cgroup: &Directory) -> Result<()> {
+    tree::walk(cgroup, &mut |step| match step {
+        Step::Entered(_) => Ok(()),
+        Step::Left { above, name } => match unlinkat(above.dir_fd(), name, RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT | Errno::EBUSY) => Ok(()),
+            Err(errno) => {
+                Err(Error::call(format!("unlinkat({:?}, {name:?})", above.path()), errno))
+            }
+        },
+    })
 }
 
 fn remove_directory(path: &Path) -> nix::Result<()> {

@@ -207,7 +207,8 @@ fn io(cgroup: &Directory) -> Result<Io> {
 /// Which sizes there are, the names of the files tell.
 fn hugetlb(cgroup: &Directory) -> Result<BTreeMap<String, Hugetlb>> {
     let mut all = BTreeMap::new();
-    for (name, _) in cgroup.entries()? {
+    // All of these names are the kernel's own.
+    for name in cgroup.files()?.into_iter().filter_map(|name| name.into_string().ok()) {
         let size = name.strip_prefix("hugetlb.").and_then(|rest| rest.strip_suffix(".current"));
         let Some(size) = size.filter(|size| !size.contains('.')) else { continue };
         let reserved = number(cgroup, &format!("hugetlb.{size}.rsvd.current"))?;
