@@ -60,7 +60,7 @@ fn is_not_looked_up_beside_its_working_directory() {
 
 #[test]
 fn what_it_can_not_have_is_told_in_the_log_and_not_to_the_container() {
-    let mut container =
+    let container =
         Container::sh("echo out").with("/process/capabilities/ambient", json!(["CAP_KILL"]));
     if !only_on(&[Kind::Etui], "it warns in other words") {
         return;
