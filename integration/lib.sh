@@ -74,7 +74,9 @@ make_bundle() {
 # nothing_left ID: no cgroup, process or file of the container is there any more.
 nothing_left() {
     local left
-    left=$(find /sys/fs/cgroup -type d -name "*$1*"; ls /run/etui 2>/dev/null | grep -F "$1"; grep -F "$1" /proc/mounts)
+    left=$(find /sys/fs/cgroup -type d -name "*$1*"; ls /run/etui 2>/dev/null | grep -F "$1"; grep -F "$1" /proc/mounts
+        # By the cgroup that it is in, or was in when that was removed, and by its words.
+        grep -lF -- "$1" /proc/[0-9]*/cgroup 2>/dev/null; pgrep -af -- "$1")
     [ -z "$left" ] || { echo "$left"; return 1; }
 }
 

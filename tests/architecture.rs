@@ -6,13 +6,16 @@
 mod floors;
 #[path = "architecture/rules.rs"]
 mod rules;
+#[path = "architecture/scripts.rs"]
+mod scripts;
 #[path = "architecture/source.rs"]
 mod source;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rules::broken_rules;
+use scripts::void_checks;
 use source::Source;
 
 #[test]
@@ -24,17 +27,46 @@ fn the_house_stands() {
 }
 
 fn sources_of(root: &Path, dir: &Path) -> Vec<Source> {
-    let mut sources = Vec::new();
+    let parse = |(path, text): (PathBuf, String)| {
+        Source::parse(path.to_str().expect("a UTF-8 path"), &text)
+    };
+    files_of(root, dir, "rs").into_iter().map(parse).collect()
+}
+
+/// The files below a directory that end so, by their paths from the root, and their text.
+fn files_of(root: &Path, dir: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
     for entry in fs::read_dir(root.join(dir)).expect("a source directory") {
         let path = dir.join(entry.expect("an entry").file_name());
         if root.join(&path).is_dir() {
-            sources.extend(sources_of(root, &path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.extend(files_of(root, &path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             let text = fs::read_to_string(root.join(&path)).expect("a source file");
-            sources.push(Source::parse(path.to_str().expect("a UTF-8 path"), &text));
+            files.push((path, text));
         }
     }
-    sources
+    files
+}
+
+#[test]
+fn no_check_of_the_lab_is_void() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scripts = files_of(root, Path::new("integration"), "sh");
+    assert!(scripts.len() > 20, "only {} scripts found", scripts.len());
+    let void: Vec<_> = scripts
+        .iter()
+        .flat_map(|(path, text)| void_checks(&path.to_string_lossy(), text))
+        .collect();
+    assert!(void.is_empty(), "{}", void.join("\n"));
+}
+
+#[test]
+fn reports_a_void_check() {
+    let script = "f() {\n    ! false\n    ! true\n}\n! true\n";
+    let void = void_checks("a.sh", script);
+    assert_eq!(void.len(), 2, "{void:#?}");
+    assert_reported(&void, "a.sh:2: `set -e` does not see `!` fail");
+    assert_reported(&void, "a.sh:5: ");
 }
 
 /// What is broken when these files make up the crate; each gets its module documentation.

@@ -63,7 +63,7 @@ one_node() {
     local maps
     maps=/proc/$("$RUNTIME" state near | jq .pid)/numa_maps
     eventually 20 grep 'heap.*N1=' "$maps"
-    ! grep 'heap.*N0=' "$maps"
+    expect_status 1 grep 'heap.*N0=' "$maps"
     "$RUNTIME" update --cpuset-mems 0-1 near
     expect 0-1 allowed near Mems
     remove near

@@ -2,6 +2,7 @@
 # lab: systemd
 # seconds: 240
 
+echo "# engine no engine, systemd's driver: etui $(etui --version | head -1 | cut -d" " -f3)"
 bundle=/tmp/bundle
 make_bundle $bundle '.process.args = ["sleep", "3"]
     | .linux.resources.memory = {limit: 67108864} | .linux.resources.pids = {limit: 55} | .linux.resources.cpu = {shares: 512}'

@@ -2,6 +2,7 @@
 # lab: systemd
 # seconds: 240
 
+echo "# engine no engine, systemd's driver: etui $(etui --version | head -1 | cut -d" " -f3)"
 bundle=/tmp/bundle
 make_bundle $bundle '.process.args = ["sleep", "1000"]'
 cp $bundle/config.json /tmp/plain.json
@@ -35,16 +36,19 @@ check "and leaves nothing" nothing_left malformed
 # Limits, as systemd has them and as the kernel has them, before and after a reload.
 unit=etui-limits.scope
 cgroup=system.slice/$unit
-configure '.linux.resources += { "memory": { "limit": 67108864, "reservation": 33554432 }, "pids": { "limit": 55 },
+configure '.linux.resources += { "memory": { "limit": 67108864, "reservation": 33554432, "swap": 100663296 }, "pids": { "limit": 55 },
     "cpu": { "shares": 512, "quota": 12345, "period": 50000 },
-    "unified": { "memory.high": "60000000" } }'
+    "unified": { "memory.high": "60000000", "memory.min": "8388608", "memory.oom.group": "1" } }'
 check "a container with limits" up limits
 known() { property $unit MemoryMax; property $unit MemoryLow; property $unit MemoryHigh; property $unit TasksMax; property $unit CPUWeight; property $unit CPUQuotaPerSecUSec; property $unit CPUQuotaPeriodUSec; }
 written() { in_cgroup $cgroup memory.max memory.low memory.high pids.max cpu.weight cpu.max; }
+also() { in_cgroup $cgroup memory.swap.max memory.min memory.oom.group; }
 properties() { known | paste -sd' '; }
 wanted="67108864 33554432 60000000 55 59 250ms 50ms"
 expect "systemd knows the limits" "$wanted" properties
 expect "the kernel has them" "67108864 33554432 59998208 55 59 12345 50000" written
+expect "swap, memory.min, memory.oom.group too" "33554432 8388608 1" also
+expect "which systemd calls a policy" "kill" property $unit OOMPolicy
 expect "the cgroup is delegated" "yes" property $unit Delegate
 expect "it has no default dependencies" "no" property $unit DefaultDependencies
 expect "it says whose it is" "etui container limits" property $unit Description
@@ -52,12 +56,15 @@ systemctl daemon-reload
 expect "systemd knows the limits after a reload" "$wanted" properties
 # systemd keeps whole percents of a second: a quota between two becomes the higher one.
 expect "the kernel has them after a reload" "67108864 33554432 59998208 55 59 12500 50000" written
-check "update" etui update --memory 134217728 --pids-limit 66 --cpu-quota 20000 --cpu-period 40000 limits
+expect "swap, memory.min, memory.oom.group too after a reload" "33554432 8388608 1" also
+check "update" etui update --memory 134217728 --memory-swap 201326592 --pids-limit 66 --cpu-quota 20000 --cpu-period 40000 limits
 wanted="134217728 33554432 60000000 66 59 500ms 40ms"
 expect "systemd knows of the update" "$wanted" properties
 expect "the kernel has the update" "134217728 33554432 59998208 66 59 20000 40000" written
+expect "and that of swap" "67108864 8388608 1" also
 systemctl daemon-reload
 expect "the update outlives a reload" "134217728 33554432 59998208 66 59 20000 40000" written
+expect "and so does that of swap" "67108864 8388608 1" also
 expect "and systemd knows it still" "$wanted" properties
 check "pause" etui pause limits
 expect "paused" "paused" eval "etui state limits | jq -r .status"
@@ -70,6 +77,36 @@ waits_for 5 test ! -d "/proc/$(etui state limits | jq .pid)/root" || true
 check "delete" etui delete --force limits
 check "no unit is left" gone $unit
 check "nothing is left" nothing_left limits
+
+# What is rarer: an idle one, a disk's speed and its node, a paused one.
+modprobe -q loop
+truncate -s 1M /tmp/disk
+number=$(stat -c %Hr:%Lr "$(losetup -f --show --direct-io=off /tmp/disk)")
+configure "(\"$number\" | split(\":\") | {major: (.[0] | tonumber), minor: (.[1] | tonumber)}) as \$disk
+    | .linux.devices = [\$disk + {path: \"/dev/disk\", type: \"b\"}]
+    | .linux.resources += { cpu: { idle: 1 }, blockIO: { throttleWriteBpsDevice: [\$disk + {rate: 1048576}] },
+        devices: [{allow: false, access: \"rwm\"}, \$disk + {allow: true, type: \"b\", access: \"r\"}] }"
+check "a container that is idle, on a slow disk" up limits
+rare() { in_cgroup $cgroup cpu.idle io.max; }
+reads_the_disk() { etui exec limits sh -c 'cat /dev/disk | wc -c; (: >/dev/disk) 2>&1' | sed 's/.*: //' | paste -sd' '; }
+for when in "at first" "after a reload"; do
+    expect "idle, slow $when" "1 $number rbps=max wbps=1048576 riops=max wiops=max" rare
+    expect "the disk is read, not written $when" "1048576 Operation not permitted" reads_the_disk
+    systemctl daemon-reload
+done
+slower() { jq -n --arg number "$number" '{blockIO: {throttleWriteBpsDevice: [($number | split(":")) as $n
+    | {major: ($n[0] | tonumber), minor: ($n[1] | tonumber), rate: 524288}]}}' | etui update --resources - limits; }
+check "update of io.max" slower
+for when in "at first" "after a reload"; do
+    expect "slower $when" "1 $number rbps=max wbps=524288 riops=max wiops=max" rare
+    systemctl daemon-reload
+done
+check "pause before a reload" etui pause limits
+systemctl daemon-reload
+expect "paused after a reload" "paused" eval "etui state limits | jq -r .status"
+expect "frozen in the kernel too" "frozen 1" grep frozen /sys/fs/cgroup/$cgroup/cgroup.events
+check "resume after a reload" etui resume limits
+down limits
 
 # Cgroups below the unit's own, by crun's annotations.
 configure '.annotations = { "run.oci.systemd.subgroup": "inner", "run.oci.delegate-cgroup": "payload" }
@@ -143,8 +180,11 @@ exits "the name of a unit that runs" 1 up failed
 check "is told" grep -q 'container.s cgroup is not empty' /tmp/up
 check "which runs on" systemctl is-active etui-failed.scope
 systemctl kill --signal KILL etui-failed.scope
-echo 1 >/sys/fs/cgroup/system.slice/etui-failed.scope/cgroup.kill 2>/dev/null
+check "until it is killed" waits_for 5 gone etui-failed.scope
+systemd-run --quiet --unit etui-failed.scope --scope -p CollectMode=inactive -p MemoryMax=8M -p MemorySwapMax=0 -p OOMPolicy=stop \
+    tail /dev/zero
 waits_for 5 systemctl is-failed etui-failed.scope
+expect "it has failed" failed systemctl is-active etui-failed.scope
 check "the name of a unit that has failed" up failed
 down failed
 check "is free again" gone etui-failed.scope
@@ -161,7 +201,7 @@ sweep() {
         killed "$1" $nth 2>/dev/null
         code=$?
         etui delete --force victim || return 1
-        waits_for 2 gone 'etui-victim*' && nothing_left victim || { echo "call $nth"; return 1; }
+        waits_for 10 gone 'etui-victim*' && nothing_left victim || { echo "call $nth"; return 1; }
         if [ $code = 0 ]; then break; fi
     done
     [ $nth -gt 1 ]

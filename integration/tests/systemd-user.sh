@@ -4,6 +4,7 @@
 
 . /job/engines/users.sh
 make_alice
+echo "# engine no engine, a user's systemd: etui $(etui --version | head -1 | cut -d" " -f3)"
 bundle=/home/alice/bundle
 as_alice mkdir $bundle
 make_root $bundle/rootfs

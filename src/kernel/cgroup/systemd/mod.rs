@@ -124,14 +124,40 @@ impl Systemd {
         Ok(wanted)
     }
 
-    /// Asks for the unit to be started around the process `pid`. A unit of that name that has failed is cleared away, one
-    /// that is about to vanish is waited for.
+    /// Asks for the unit to be started around the process `pid`.
     fn ask(&mut self, order: Order<'_>, pid: i32) -> Result<Job> {
         let name = order.unit.name.as_str();
+        let policy = match order.unit.name {
+            UnitName::Scope(_) => properties::oom_policy(order.limits),
+            UnitName::Slice(_) => None,
+        };
+        let has_policy = policy.is_some();
+        let mut answer = self.start_transient(name, self.properties(order, pid, policy)?)?;
+        // Scopes have it since systemd 253. The kernel's file is written all the same.
+        if has_policy && answer.as_ref().is_err_and(|refusal| refusal.text.contains("OOMPolicy")) {
+            answer = self.start_transient(name, self.properties(order, pid, None)?)?;
+        }
+        let exists = answer.as_ref().is_err_and(|refusal| refusal.is("UnitExists"));
+        Job::of(answer, "StartTransientUnit").map_err(|error| {
+            if exists {
+                error.hint(format!("see what it is: systemctl status {name}"))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// systemd's answer to `StartTransientUnit`. A unit of that name that has failed is cleared away, one that is about to
+    /// vanish is waited for.
+    fn start_transient(
+        &mut self,
+        name: &str,
+        properties: Vec<Property>,
+    ) -> Result<Result<Vec<u8>, Refusal>> {
         let arguments = [
             Value::string(name),
             Value::string("replace"),
-            pairs(self.properties(order, pid)?),
+            pairs(properties),
             Value::array("(sa(sv))", []),
         ];
         let call = manager_call("StartTransientUnit", &arguments);
@@ -139,16 +165,24 @@ impl Systemd {
         for _ in 1..ATTEMPTS {
             match self.bus.call(&call)? {
                 Err(refusal) if refusal.is("UnitExists") => self.reset_failed(name)?,
-                answer => return Job::of(answer, "StartTransientUnit"),
+                answer => return Ok(answer),
             }
             std::thread::sleep(pause);
             pause *= 2;
         }
-        Job::of(self.bus.call(&call)?, "StartTransientUnit")
-            .map_err(|error| error.hint(format!("see what it is: systemctl status {name}")))
+        self.bus.call(&call)
     }
 
+<<<<<<< HEAD
     fn properties(&mut self, order: Order<'_>, pid: i32) -> Result<Vec<Property>> {
+=======
+    fn properties(
+        &self,
+        order: Order<'_>,
+        pid: i32,
+        oom_policy: Option<Property>,
+    ) -> Result<Vec<Property>> {
+>>>>>>> 6cbd7dbca94991052d3e8aff0b96ac6570317861
         let Order { unit, limits, devices } = order;
         let yes = |name| Property::new(name, Value::Bool(true));
         let mut wanted = vec![
@@ -174,7 +208,12 @@ impl Systemd {
                 wanted.push(Property::new("Wants", above));
             }
         }
+<<<<<<< HEAD
         wanted.extend(self.limits(limits)?);
+=======
+        wanted.extend(properties::of_limits(limits));
+        wanted.extend(oom_policy);
+>>>>>>> 6cbd7dbca94991052d3e8aff0b96ac6570317861
         // A user's systemd may not load device programs.
         if self.realm == Realm::System {
             wanted.extend(properties::of_devices(devices));

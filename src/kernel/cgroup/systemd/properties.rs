@@ -67,6 +67,18 @@ fn of_write(write: &Write) -> Vec<Property> {
     one.into_iter().collect()
 }
 
+/// What a scope is told for `memory.oom.group`: else a reload writes 0, a delegated scope's policy being `continue`. It is
+/// said only at the start: no change of it is taken later.
+pub fn oom_policy(limits: &Limits) -> Option<Property> {
+    let write = limits.0.iter().rev().find(|write| write.file == "memory.oom.group")?;
+    let policy = match write.text.trim() {
+        "1" => "kill",
+        "0" => "continue",
+        _ => return None,
+    };
+    Some(Property::new("OOMPolicy", Value::string(policy)))
+}
+
 fn number(text: &str) -> Option<u64> {
     if text == "max" { Some(INFINITY) } else { text.parse().ok() }
 }
@@ -187,6 +199,19 @@ mod tests {
             assert_eq!(of(file, "1"), [], "{file}");
         }
         assert_eq!(of("memory.max", "50%"), []);
+    }
+
+    #[test]
+    fn a_group_that_is_killed_as_one_is_a_policy() {
+        let policy = |text: &str| {
+            let limits = Limits(vec![Write::new("field", "memory.oom.group", text)]);
+            oom_policy(&limits).map(|property| (property.name, property.value))
+        };
+        let named = |policy: &str| Some(("OOMPolicy".to_owned(), Value::string(policy)));
+        assert_eq!(policy("1\n"), named("kill"));
+        assert_eq!(policy("0"), named("continue"));
+        assert_eq!(policy("max"), None);
+        assert_eq!(oom_policy(&Limits(Vec::new())), None);
     }
 
     #[test]
