@@ -132,10 +132,12 @@ impl Systemd {
             UnitName::Slice(_) => None,
         };
         let has_policy = policy.is_some();
-        let mut answer = self.start_transient(name, self.properties(order, pid, policy)?)?;
+        let wanted = self.properties(order, pid, policy)?;
+        let mut answer = self.start_transient(name, wanted)?;
         // Scopes have it since systemd 253. The kernel's file is written all the same.
         if has_policy && answer.as_ref().is_err_and(|refusal| refusal.text.contains("OOMPolicy")) {
-            answer = self.start_transient(name, self.properties(order, pid, None)?)?;
+            let wanted = self.properties(order, pid, None)?;
+            answer = self.start_transient(name, wanted)?;
         }
         let exists = answer.as_ref().is_err_and(|refusal| refusal.is("UnitExists"));
         Job::of(answer, "StartTransientUnit").map_err(|error| {
@@ -173,16 +175,12 @@ impl Systemd {
         self.bus.call(&call)
     }
 
-<<<<<<< HEAD
-    fn properties(&mut self, order: Order<'_>, pid: i32) -> Result<Vec<Property>> {
-=======
     fn properties(
-        &self,
+        &mut self,
         order: Order<'_>,
         pid: i32,
         oom_policy: Option<Property>,
     ) -> Result<Vec<Property>> {
->>>>>>> 6cbd7dbca94991052d3e8aff0b96ac6570317861
         let Order { unit, limits, devices } = order;
         let yes = |name| Property::new(name, Value::Bool(true));
         let mut wanted = vec![
@@ -208,12 +206,8 @@ impl Systemd {
                 wanted.push(Property::new("Wants", above));
             }
         }
-<<<<<<< HEAD
         wanted.extend(self.limits(limits)?);
-=======
-        wanted.extend(properties::of_limits(limits));
         wanted.extend(oom_policy);
->>>>>>> 6cbd7dbca94991052d3e8aff0b96ac6570317861
         // A user's systemd may not load device programs.
         if self.realm == Realm::System {
             wanted.extend(properties::of_devices(devices));
