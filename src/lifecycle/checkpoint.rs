@@ -80,7 +80,7 @@ pub fn checkpoint(global: &Global, options: &Options) -> Result<()> {
         images.write_descriptors(container.record.init_pid)?;
     }
     let task = if options.extent == Extent::Memory { Task::PreDump } else { Task::Dump };
-    criu::carry_out(task, &opts, &[], &mut |_| Ok(()), &mut |notice| match (
+    criu::carry_out(task, &opts, &[], None, &mut |_| Ok(()), &mut |notice| match (
         notice.point.as_str(),
         options.status_fd,
     ) {

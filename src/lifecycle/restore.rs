@@ -29,8 +29,8 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{keyring, net_devices};
 use crate::launch::parent;
 use crate::plan::Plan;
-use crate::record::store::Store;
-use crate::record::{Stage, filter};
+use crate::record::store::{Reservation, Store};
+use crate::record::{Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::Status;
 use crate::sys::socket;
@@ -134,16 +134,19 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
         Task::Restore,
         &opts,
         &inherited,
+        Some(signals),
         // The processes are born where criu is, and with what it has.
         &mut |criu| take_in(criu.cast_signed(), &mut home, rdt.as_ref(), &plan),
-        &mut |notice| hear(notice, &plan, console.as_ref(), &mut restored),
+        &mut |notice| {
+            hear(notice, &plan, console.as_ref(), &mut restored, signals)?;
+            note_process(restored.pid, &mut record, &reservation)
+        },
     )
     .map_err(|error| images.explain(error, "restore.log"))?;
-    let Some(process) = Process::of(restored.pid)? else {
+    if record.init().is_none() {
         return Err(Error::new("the restored process ended at once"));
-    };
+    }
     let init = Doomed::new(Pidfd::open(restored.pid)?);
-    record.set_init(process);
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
     let pid_file = pid_file::write(options.create.pid_file.as_deref(), restored.pid)?;
@@ -181,11 +184,12 @@ fn hear(
     plan: &Plan,
     console: Option<&OwnedFd>,
     restored: &mut Restored,
+    signals: &Signals,
 ) -> Result<()> {
     match (notice.point.as_str(), notice.pid, notice.descriptor, console) {
         ("setup-namespaces", Some(pid), ..) => {
             move_net_devices(plan, pid)?;
-            run_hooks(plan, pid)
+            run_hooks(plan, pid, signals)
         }
         ("post-restore", Some(pid), ..) => {
             restored.pid = pid;
@@ -204,6 +208,17 @@ fn hear(
     }
 }
 
+/// The process is on record as soon as it is known: from then on `delete --force` can end it, even where we are killed.
+fn note_process(pid: i32, record: &mut Record, reservation: &Reservation) -> Result<()> {
+    if pid == 0 || record.init().is_some() {
+        return Ok(());
+    }
+    if let Some(process) = Process::of(pid)? {
+        record.set_init(process);
+    }
+    reservation.update(record)
+}
+
 /// As `create` does, before hooks run.
 fn move_net_devices(plan: &Plan, pid: i32) -> Result<()> {
     if plan.net_devices.is_empty() {
@@ -214,11 +229,13 @@ fn move_net_devices(plan: &Plan, pid: i32) -> Result<()> {
     net_devices::move_all(&procfs, &plan.net_devices, network.as_fd()).context("linux.netDevices")
 }
 
-fn run_hooks(plan: &Plan, pid: i32) -> Result<()> {
+fn run_hooks(plan: &Plan, pid: i32, signals: &Signals) -> Result<()> {
     let state = plan.state(Status::Creating, pid);
     let state = serde_json::to_vec(&state).map_err(|error| Error::new(error.to_string()))?;
     let outputs = plan.hooks.outputs.open()?;
-    let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt: None };
+    let reason = || signals.check_interrupted();
+    let interrupt = Some(hooks::Interrupt { news: signals.as_fd(), reason: &reason });
+    let circumstances = hooks::Circumstances { outputs: Some(&outputs), interrupt };
     hooks::run_all_in("prestart", &plan.hooks.prestart, &state, circumstances)?;
     hooks::run_all_in("createRuntime", &plan.hooks.create_runtime, &state, circumstances)
 }

@@ -8,10 +8,13 @@ mod options;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::SockType;
 
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::signals::Signals;
 use crate::sys::socket;
 
 use message::{Message, Received};
@@ -79,19 +82,22 @@ pub struct Notice {
     pub descriptor: Option<OwnedFd>,
 }
 
-/// Has criu carry out `task`. `inherited` are the descriptors that stay open for it, by the numbers they have here.
+/// Has criu carry out `task`, or ends it where a signal asks for that. `inherited` are the descriptors that stay open for
+/// it, by the numbers they have here.
 pub fn carry_out(
     task: Task,
     options: &Options,
     inherited: &[BorrowedFd<'_>],
+    interrupts: Option<&Signals>,
     prepare: &mut dyn FnMut(u32) -> Result<()>,
     notice: &mut dyn FnMut(Notice) -> Result<()>,
 ) -> Result<()> {
-    let criu = Criu::start(inherited)?;
+    let mut criu = Criu::start(inherited)?;
     prepare(criu.child.id())?;
     let request = Message::default().number(request::TYPE, task as u32);
     criu.say(&request.message(request::OPTS, &options.0))?;
     loop {
+        criu.wait_for_word(interrupts)?;
         let (bytes, descriptor) = criu.hear()?;
         let answer = Received(&bytes);
         if answer.number(response::TYPE) == Some(NOTIFY) {
@@ -105,6 +111,7 @@ pub fn carry_out(
             criu.say(&heard.number(request::NOTIFY_SUCCESS, true))?;
             continue;
         }
+        criu.answered = true;
         return match answer.number(response::SUCCESS) {
             Some(1) => Ok(()),
             _ => Err(failure(answer)),
@@ -124,10 +131,11 @@ pub fn check_installed() -> Result<()> {
 /// Whether this kernel or criu lacks something.
 pub fn lacks(feature: Feature) -> Result<bool> {
     let features = Message::default().number(feature as u32, true);
-    let criu = Criu::start(&[])?;
+    let mut criu = Criu::start(&[])?;
     let request = Message::default().number(request::TYPE, Task::FeatureCheck as u32);
     criu.say(&request.message(request::FEATURES, &features))?;
     let (bytes, _) = criu.hear()?;
+    criu.answered = true;
     let features = Received(&bytes).message(response::FEATURES);
     let has = features.and_then(|features| features.number(feature as u32));
     Ok(has != Some(1))
@@ -146,6 +154,8 @@ fn failure(answer: Received<'_>) -> Error {
 struct Criu {
     child: Child,
     socket: OwnedFd,
+    /// Whether its work is done.
+    answered: bool,
 }
 
 impl Criu {
@@ -160,7 +170,7 @@ impl Criu {
             .stdin(Stdio::inherit())
             .spawn()
             .call(|| "exec(\"criu\")")?;
-        Ok(Criu { child, socket: ours })
+        Ok(Criu { child, socket: ours, answered: false })
     }
 
     fn say(&self, message: &Message) -> Result<()> {
@@ -168,6 +178,24 @@ impl Criu {
             .call(|| "sendmsg(criu)")
             .map(drop)
             .context("criu ended before it was asked")
+    }
+
+    fn wait_for_word(&self, interrupts: Option<&Signals>) -> Result<()> {
+        let Some(interrupts) = interrupts else { return Ok(()) };
+        loop {
+            let mut fds = [
+                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+                PollFd::new(interrupts.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("poll(criu)", errno)),
+            }
+            interrupts.check_interrupted()?;
+            if fds[0].any() == Some(true) {
+                return Ok(());
+            }
+        }
     }
 
     fn hear(&self) -> Result<(Vec<u8>, Option<OwnedFd>)> {
@@ -183,8 +211,11 @@ impl Criu {
 
 impl Drop for Criu {
     fn drop(&mut self) {
-        // Its work is done when it has answered; where it has not, there is nobody to answer to. Either way it ends when the
-        // socket does.
+        // Its work is done when it has answered, and it ends when the socket does. Where it has not, nobody is left to answer
+        // to, and it may be stuck.
+        if !self.answered {
+            let _ = self.child.kill();
+        }
         let _ =
             nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
         let _ = self.child.wait();
