@@ -174,9 +174,9 @@ impl Relay {
     /// The `READY=` line of one message, where it has one.
     fn hear(&self) -> Option<String> {
         let mut message = [0; LONGEST_MESSAGE];
-        // What does not fit, or comes with descriptors we do not want, is nothing we would pass on.
-        let received = socket::receive(self.socket.as_fd(), &mut message).ok()?;
-        ready_line(&message[..received.bytes])
+        // What does not fit is nothing we would pass on. Descriptors that come along would be the container's to choose.
+        let length = socket::receive_bytes(self.socket.as_fd(), &mut message).ok()?;
+        ready_line(&message[..length])
     }
 
     /// Answers the end of a pipe whose other end the manager closes when it has read everything.
