@@ -250,3 +250,36 @@ fn an_image_can_not_stand_in_for_a_device() {
     container.verb(&flags).exits(1).says("device /dev/zero: another file is there already");
     container.assert_nothing_left();
 }
+
+/// A `create` that stalls before its process is known: the container is *creating*, and only `delete --force` ends it, at once.
+/// What the late one writes then reaches no later container of its id.
+#[test]
+fn a_container_being_made_is_deleted_by_force_alone() {
+    if !only_on(&[Kind::Etui], "a container being made does not exist yet") {
+        return;
+    }
+    let container = Container::sleeping();
+    container.write_config();
+    let runtime = container.command();
+    let mut stalled = Command::new("strace");
+    stalled.args(["-qq", "-o", "/dev/null", "-e", "inject=clone3:delay_enter=2s"]);
+    stalled.arg(runtime.get_program()).args(runtime.get_args()).arg("create").arg("--bundle");
+    stalled.arg(container.bundle()).arg(&container.id).env("ETUI_TEST", &container.id);
+    let mut stalled = stalled.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the record", || container.verb(&["state", &container.id]).status.success());
+    wait_for("the cgroup", || container.cgroup().exists());
+
+    assert_eq!(container.state()["status"], "creating");
+    assert_eq!(container.state()["pid"], 0);
+    container.delete().exits(1).says("that is not stopped: creating");
+    let told = Instant::now();
+    container.verb(&["delete", "--force", &container.id]).ok();
+    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    container.create().ok();
+    let pid = container.pid();
+    assert!(stalled.try_wait().unwrap().is_none(), "it was to be late");
+    assert!(!stalled.wait().unwrap().success());
+    assert_eq!(container.pid(), pid);
+    container.start().ok();
+    assert_eq!(container.status(), "running");
+}

@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::mkfifoat;
 
 use super::channel::Channel;
 use super::messages::{ToInit, ToParent};
@@ -38,13 +38,13 @@ pub enum Gate {
 
 impl Gate {
     /// Makes the pipes in the state directory.
-    pub fn make(directory: &Path) -> Result<Gate> {
+    pub fn make(directory: BorrowedFd<'_>) -> Result<Gate> {
         let pipe = |name| {
-            let path = directory.join(name);
-            mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).call(|| format!("mkfifo({path:?})"))?;
+            mkfifoat(directory, name, Mode::S_IRUSR | Mode::S_IWUSR)
+                .call(|| format!("mkfifoat({name:?})"))?;
             // Both directions: a pipe without the other end would not open, or read as ended.
-            open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
-                .call(|| format!("open({path:?})"))
+            openat(directory, name, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+                .call(|| format!("openat({name:?})"))
         };
         Ok(Gate::Pipes { start: pipe(START)?, answer: pipe(ANSWER)? })
     }

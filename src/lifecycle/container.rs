@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::Global;
 use crate::error::Result;
 use crate::launch::start_gate;
-use crate::record::Record;
 use crate::record::status::{self, Facts};
 use crate::record::store::Store;
+use crate::record::{Record, Stage};
 use crate::spec::state::Status;
 
 /// A container that has a record.
@@ -21,6 +21,8 @@ pub struct Container {
     pub record: Record,
     /// Its state directory.
     pub directory: PathBuf,
+    /// Whether somebody is still making it.
+    pub being_made: bool,
 }
 
 /// What `state` and `list` tell of a container: the state of the runtime-spec (runtime.md, "State") and what runc adds.
@@ -52,7 +54,13 @@ impl Container {
     /// Finds container `id`.
     pub fn load(global: &Global, id: &str) -> Result<Container> {
         let store = Store::new(&global.root);
-        Ok(Container { record: store.load(id)?, directory: store.directory(id)? })
+        let mut record = store.load(id)?;
+        let being_made = record.stage == Stage::Provisional && store.is_being_made(id)?;
+        if record.stage == Stage::Provisional && !being_made {
+            // It may be made by now.
+            record = store.load(id)?;
+        }
+        Ok(Container { record, directory: store.directory(id)?, being_made })
     }
 
     /// Where it is in its life, at this moment.
@@ -62,6 +70,7 @@ impl Container {
             None => false,
         };
         let facts = Facts {
+            being_made: self.being_made,
             alive,
             waiting_at_gate: alive && start_gate::is_waiting(&self.directory)?,
             frozen: alive && self.is_frozen(),

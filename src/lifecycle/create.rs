@@ -140,7 +140,7 @@ pub(super) fn make<'a>(
 
     let mut record = provisional_record(&plan, bundle, (&host, &maker), options);
     let reservation = store.reserve(&record)?;
-    notify_socket::make_directory_where_asked(reservation.directory())?;
+    reservation.within(notify_socket::make_directory_where_asked)?;
     let hook_outputs = plan.hooks.outputs.open()?;
     timeline::done("reserve the id");
     let mut home = container_cgroup::home(global, &plan, &host, maker)?;
@@ -149,7 +149,7 @@ pub(super) fn make<'a>(
     let rdt = rdt::make(&plan, &mut record, &reservation)?;
     let starter = waits.starter();
     let (gate, own_binary) = match waits {
-        Waits::ForStart(view) => (Gate::make(reservation.directory())?, view),
+        Waits::ForStart(view) => (reservation.within(Gate::make)?, view),
         Waits::ForUs(view) => (Gate::Channel, view),
     };
     let mut init = parent::give_birth(
@@ -333,7 +333,7 @@ fn give_network_and_filter(
     parent::give_network(init, plan, network).context(NOT_STARTED)?;
     timeline::done("network");
     // `exec` reads it later.
-    filter::write(reservation.directory(), &program)?;
+    reservation.within(|directory| filter::write(directory, &program))?;
     init.send_filter(program).context(NOT_STARTED)?;
     timeline::done("send the filter");
     Ok(())

@@ -53,9 +53,12 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
     let _lock = store.lock(id)?;
     let container = match Container::load(global, id) {
         Ok(container) => container,
-        // What a `create` that was killed has left: a directory without a record, which it makes first of all.
+        // What a `create` that was killed has left: a directory without a record, which it makes first of all. One that
+        // lives is about to write it.
         Err(error) if error.kind() == Kind::NoSuchContainer => {
-            store.remove(id)?;
+            if force == Force::Yes || !store.is_being_made(id)? {
+                store.remove(id)?;
+            }
             return Err(error);
         }
         // A record that can't be read: nothing but the directory is known.

@@ -6,16 +6,17 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::SockType;
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::pipe2;
 
 use crate::error::{Call, Context, Error, Result};
@@ -88,12 +89,12 @@ pub(super) fn is_planned(state_directory: &Path) -> bool {
 }
 
 /// Where a manager waits, makes the directory that the container sees; the socket comes when somebody listens.
-pub(super) fn make_directory_where_asked(state_directory: &Path) -> Result<()> {
+pub(super) fn make_directory_where_asked(state_directory: BorrowedFd<'_>) -> Result<()> {
     if asked().is_none() {
         return Ok(());
     }
-    let path = state_directory.join(DIRECTORY);
-    DirBuilder::new().mode(0o755).create(&path).call(|| format!("mkdir({path:?})"))
+    mkdirat(state_directory, DIRECTORY, Mode::from_bits_truncate(0o755))
+        .call(|| format!("mkdirat({DIRECTORY:?})"))
 }
 
 /// Listens to the container's process on behalf of the manager, where one waits and the container was made for it.
@@ -173,9 +174,9 @@ impl Relay {
     /// The `READY=` line of one message, where it has one.
     fn hear(&self) -> Option<String> {
         let mut message = [0; LONGEST_MESSAGE];
-        // What does not fit, or comes with descriptors we do not want, is nothing we would pass on.
-        let received = socket::receive(self.socket.as_fd(), &mut message).ok()?;
-        ready_line(&message[..received.bytes])
+        // What does not fit is nothing we would pass on. Descriptors that come along would be the container's to choose.
+        let length = socket::receive_bytes(self.socket.as_fd(), &mut message).ok()?;
+        ready_line(&message[..length])
     }
 
     /// Answers the end of a pipe whose other end the manager closes when it has read everything.

@@ -112,9 +112,10 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
 
     let mut record = create::provisional_record(&plan, bundle, (&host, &maker), &options.create);
     let reservation = store.reserve(&record)?;
-    notify_socket::make_directory_where_asked(reservation.directory())?;
+    reservation.within(notify_socket::make_directory_where_asked)?;
     // For `exec`: the processes themselves have theirs from criu.
-    filter::write(reservation.directory(), &parent::compile_filter(&plan)?)?;
+    let program = parent::compile_filter(&plan)?;
+    reservation.within(|directory| filter::write(directory, &program))?;
     prepare_root(&plan)?;
     // After it: criu mounts things where its images are, which must be in its own mount namespace.
     let images = Images::make(&options.criu)?;

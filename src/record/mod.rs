@@ -3,6 +3,7 @@
 //! [`Record`] is the document: plain data, with the key names that runc's `state.json` has where it has them, so that
 //! programs which read that file find what they look for.
 
+mod directory;
 pub mod filter;
 pub mod status;
 pub mod store;

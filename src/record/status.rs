@@ -6,6 +6,8 @@ use crate::spec::state::Status;
 /// What was seen of a container at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
+    /// Somebody is making it.
+    pub being_made: bool,
     /// Init is there, and no zombie.
     pub alive: bool,
     /// Init has not yet passed the start gate.
@@ -16,10 +18,12 @@ pub struct Facts {
 
 /// Where the container is in its life.
 ///
-/// A container whose init is gone is stopped, whatever else is left of it, a half-made one too. Frozen comes before
+/// A container whose init is gone is stopped, whatever else is left of it, a half-made one too; but not while somebody is
+/// making it, before its init is known. Frozen comes before
 /// created, as in runc: a container that was paused before `start` can be resumed.
 pub fn status(record: &Record, facts: Facts) -> Status {
     match facts {
+        Facts { being_made: true, .. } => Status::Creating,
         Facts { alive: false, .. } => Status::Stopped,
         _ if record.stage == Stage::Provisional => Status::Creating,
         Facts { frozen: true, .. } => Status::Paused,
@@ -36,8 +40,10 @@ mod tests {
     fn every_combination() {
         let see = |stage, alive, waiting_at_gate, frozen| {
             let record = Record { stage, ..Record::default() };
-            status(&record, Facts { alive, waiting_at_gate, frozen })
+            status(&record, Facts { being_made: false, alive, waiting_at_gate, frozen })
         };
+        let facts = Facts { being_made: true, alive: false, waiting_at_gate: false, frozen: false };
+        assert_eq!(status(&Record::default(), facts), Status::Creating);
         for (waiting, frozen) in [(false, false), (false, true), (true, false), (true, true)] {
             assert_eq!(see(Stage::Provisional, false, waiting, frozen), Status::Stopped);
             assert_eq!(see(Stage::Created, false, waiting, frozen), Status::Stopped);

@@ -3,15 +3,17 @@
 //! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's socket and the system
 //! call filter lie there too.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::Record;
+use super::directory::Directory;
 use crate::error::{Call, Context, Error, Kind, Result};
 
 const STATE_FILE: &str = "state.json";
@@ -41,6 +43,25 @@ impl Store {
     /// Takes the id of `record` and writes the record down; fails when another container has the id.
     pub fn reserve(&self, record: &Record) -> Result<Reservation> {
         let directory = self.directory(&record.id)?;
+        let made = match Directory::make(directory.clone()) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => {
+                self.make_root()?;
+                Directory::make(directory)
+            }
+            made => made,
+        };
+        let directory = made.map_err(|error| match error.errno() {
+            Some(Errno::EEXIST) => Error::new("container with given ID already exists")
+                .of_kind(Kind::ContainerExists)
+                .hint(format!("choose another id, or delete {}", record.id)),
+            _ => root_of_ones_own(error),
+        })?;
+        let reservation = Reservation { directory, fate: Fate::Removed };
+        reservation.update(record)?;
+        Ok(reservation)
+    }
+
+    fn make_root(&self) -> Result<()> {
         let root = &self.root;
         DirBuilder::new()
             .recursive(true)
@@ -48,20 +69,16 @@ impl Store {
             .create(root)
             .call(|| format!("mkdir({root:?})"))
             .map_err(root_of_ones_own)
-            .context("make the state directory")?;
-        // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
-        match DirBuilder::new().mode(0o711).create(&directory) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::new("container with given ID already exists")
-                    .of_kind(Kind::ContainerExists)
-                    .hint(format!("choose another id, or delete {}", record.id)));
-            }
-            made => made.call(|| format!("mkdir({directory:?})")).map_err(root_of_ones_own)?,
+            .context("make the state directory")
+    }
+
+    /// Whether somebody is making the container `id` at this moment. It may be made by the time the answer is read: a
+    /// record that was read before is not to be trusted then.
+    pub fn is_being_made(&self, id: &str) -> Result<bool> {
+        match Directory::open(self.directory(id)?) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
+            opened => opened.map(|directory| directory.is_marked()),
         }
-        let created = record.created.clone();
-        let reservation = Reservation { directory, created, fate: Fate::Removed };
-        reservation.update(record)?;
-        Ok(reservation)
     }
 
     /// Reads the record of container `id`.
@@ -79,7 +96,7 @@ impl Store {
 
     /// Replaces the record of a container that is there, atomically.
     pub fn update(&self, record: &Record) -> Result<()> {
-        write(&self.directory(&record.id)?, record)
+        write(&Directory::open(self.directory(&record.id)?)?, record)
     }
 
     /// Removes the directory of container `id` and all that lies in it; nothing to do is no error.
@@ -127,9 +144,7 @@ impl Store {
 #[derive(Debug)]
 #[must_use = "dropping it gives the id back"]
 pub struct Reservation {
-    directory: PathBuf,
-    /// When the container was made, which tells it from a later one of this id.
-    created: String,
+    directory: Directory,
     fate: Fate,
 }
 
@@ -141,9 +156,10 @@ enum Fate {
 }
 
 impl Reservation {
-    /// The container's directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// Has something done in the container's directory, by its descriptor: the path may lead to a later container's, when
+    /// this one is deleted meanwhile.
+    pub fn within<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
+        work(self.directory.fd()).with_context(|| format!("in {:?}", self.directory.path()))
     }
 
     /// Replaces the record, atomically.
@@ -153,18 +169,12 @@ impl Reservation {
 
     /// Writes the final record down beforehand, while there is time to.
     pub fn prepare(&self, final_record: &Record) -> Result<()> {
-        write_down(&self.directory.join(FINAL_STATE_FILE), final_record)
-    }
-
-    /// Whether the container was deleted, and its id is another's now.
-    fn is_anothers(&self) -> bool {
-        let text = fs::read(self.directory.join(STATE_FILE)).unwrap_or_default();
-        serde_json::from_slice::<Record>(&text).is_ok_and(|record| record.created != self.created)
+        write_down(&self.directory, FINAL_STATE_FILE, final_record)
     }
 
     /// Puts the final record in its place.
     pub fn publish(&self) -> Result<()> {
-        replace_state(&self.directory, &self.directory.join(FINAL_STATE_FILE))
+        replace_state(&self.directory, FINAL_STATE_FILE)
     }
 
     /// Keeps the directory: the container is made.
@@ -176,8 +186,9 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.fate == Fate::Removed
-            && !self.is_anothers()
-            && let Err(error) = remove_directory(&self.directory)
+            // Otherwise the container was deleted, and its id may be another's now.
+            && self.directory.is_in_place()
+            && let Err(error) = remove_directory(self.directory.path())
         {
             crate::warning::warn(error.to_string());
         }
@@ -215,49 +226,39 @@ fn no_such_container() -> Error {
     Error::new("container does not exist").of_kind(Kind::NoSuchContainer)
 }
 
-fn write(directory: &Path, record: &Record) -> Result<()> {
-    let next = directory.join(NEXT_STATE_FILE);
-    write_down(&next, record)?;
-    replace_state(directory, &next)
+fn write(directory: &Directory, record: &Record) -> Result<()> {
+    write_down(directory, NEXT_STATE_FILE, record)?;
+    replace_state(directory, NEXT_STATE_FILE)
 }
 
-fn write_down(path: &Path, record: &Record) -> Result<()> {
+fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<()> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
     // No fsync: the directory is on a tmpfs, and what a power failure erases there is gone from the machine as well.
-    create_new(path)
-        .and_then(|mut file| file.write_all(&text))
-        .call(|| format!("write({path:?})"))
-        .context("remember the container")
+    directory.write_new(name, &text).context("remember the container")
 }
 
-fn replace_state(directory: &Path, next: &Path) -> Result<()> {
-    let path = directory.join(STATE_FILE);
-    fs::rename(next, &path)
-        .call(|| format!("rename({next:?}, {path:?})"))
-        .context("remember the container")
+fn replace_state(directory: &Directory, next: &str) -> Result<()> {
+    directory.rename(next, STATE_FILE).context("remember the container")
 }
 
-/// Makes a file that is not there; one that a killed etui left behind makes way.
-fn create_new(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fs::remove_file(path)?;
-            options.open(path)
-        }
-        opened => opened,
-    }
-}
-
+/// Whoever still makes the container may add a file while we remove them: then again.
 fn remove_directory(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
+    const ATTEMPTS: usize = 8;
+    let remove = || match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed
-            .call(|| format!("unlinkat({directory:?})"))
-            .context("remove the container's state directory"),
+        removed => removed,
+    };
+    let mut removed = remove();
+    for _ in 1..ATTEMPTS {
+        if !matches!(&removed, Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty) {
+            break;
+        }
+        removed = remove();
     }
+    removed
+        .call(|| format!("unlinkat({directory:?})"))
+        .context("remove the container's state directory")
 }
 
 fn is_same_file(open: &File, path: &Path) -> bool {
@@ -309,10 +310,26 @@ mod tests {
         let (_directory, store) = store();
         let late = store.reserve(&record("web")).expect("free");
         store.remove("web").expect("disk");
-        let next = Record { created: "later".into(), ..record("web") };
+        let next = Record { owner: 8, ..record("web") };
         let _next = store.reserve(&next).expect("free");
+        for late in [late.update(&record("web")), late.prepare(&record("web")), late.publish()] {
+            let error = late.expect_err("its directory is gone").to_string();
+            assert!(error.ends_with("the container was deleted while it was made"), "{error}");
+        }
         drop(late);
         assert_eq!(store.load("web").expect("there"), next);
+    }
+
+    #[test]
+    fn a_container_is_being_made_until_it_is_made_or_given_up() {
+        let (_directory, store) = store();
+        let being_made = || store.is_being_made("web").expect("an answer");
+        assert!(!being_made());
+        let reservation = store.reserve(&record("web")).expect("free");
+        assert!(being_made());
+        let _lock = store.lock("web").expect("whoever makes it keeps no other verb away");
+        reservation.commit();
+        assert!(!being_made());
     }
 
     #[test]

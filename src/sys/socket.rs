@@ -1,7 +1,8 @@
 //! Unix sockets: descriptors that travel with bytes (unix(7), `SCM_RIGHTS`), and addresses longer than `sun_path`.
 
 use std::ffi::OsStr;
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
+use std::mem::zeroed;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, getsockopt, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
+    getsockopt, recv, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::Mode;
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -40,28 +41,76 @@ pub struct Received {
     pub descriptors: Vec<OwnedFd>,
 }
 
-/// Receives into `buffer`. A message or a list of descriptors that does not fit is `EMSGSIZE`.
+/// Room for the control data of one message (cmsg(3)), aligned as its headers are.
+type Control = [libc::cmsghdr; 65];
+const CONTROL_LENGTH: u32 = 65 * 16;
+const _: () = assert!(size_of::<Control>() == CONTROL_LENGTH as usize);
+
+/// Receives into `buffer`. A message or a list of descriptors that does not fit is `EMSGSIZE`; so is a list of which we may
+/// not have all, for want of free descriptors.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<Received> {
-    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
-    let mut iov = [IoSliceMut::new(buffer)];
-    let message = loop {
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags) {
-            Err(Errno::EINTR) => (),
-            other => break other?,
-        }
-    };
-    let mut descriptors = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            // SAFETY: the kernel has just installed these descriptors for us; nobody else owns them.
-            descriptors.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-        }
-    }
-    if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+    receive_with(socket, buffer, CONTROL_LENGTH)
+}
+
+fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], room: u32) -> nix::Result<Received> {
+    // SAFETY: the headers are plain numbers, for which zero is a value.
+    let mut control: Control = unsafe { zeroed() };
+    assert!(room <= CONTROL_LENGTH);
+    let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: numbers and pointers, for which zero and null are values; some systems have padding here.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    // A number of another size with each C library.
+    message.msg_controllen = room as _;
+    let bytes = retry(|| {
+        // SAFETY: `message` points to `buffer` and `control`, which outlive the call, and tells their lengths.
+        let bytes =
+            unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        Errno::result(bytes)
+    })?;
+    // Whatever came is ours, also where not all of it did: it is closed then.
+    let descriptors = descriptors(&message);
+    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return Err(Errno::EMSGSIZE);
     }
-    Ok(Received { bytes: message.bytes, descriptors })
+    Ok(Received { bytes: bytes.cast_unsigned(), descriptors })
+}
+
+/// Takes the descriptors that the kernel has put into the control data of `message`.
+fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut descriptors = Vec::new();
+    // SAFETY: recvmsg(2) has filled in the control data and its length.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: null or a header that lies wholly in the control data: so the macros have it.
+    while let Some(header) = unsafe { next.as_ref() } {
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: computes a length from a constant.
+            let head = unsafe { libc::CMSG_LEN(0) } as usize;
+            let length: usize = header.cmsg_len as _;
+            let count = length.saturating_sub(head) / size_of::<RawFd>();
+            // SAFETY: computes an address behind the header.
+            let data = unsafe { libc::CMSG_DATA(next) }.cast::<RawFd>();
+            // SAFETY: `cmsg_len` counts the descriptors that the kernel has written there; headers, and so what is behind
+            // them, are aligned as numbers of 32 bits are.
+            let raw = unsafe { std::slice::from_raw_parts(data, count) };
+            // SAFETY: the kernel has just installed these descriptors for us; nobody else owns them.
+            descriptors.extend(raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
+        }
+        // SAFETY: `next` is a header of this message.
+        next = unsafe { libc::CMSG_NXTHDR(message, next) };
+    }
+    descriptors
+}
+
+/// Receives into `buffer`, and answers how many bytes came. Descriptors that come with them are closed by the kernel. A
+/// message that does not fit is `EMSGSIZE`.
+pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+    match retry(|| recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC))? {
+        length if length > buffer.len() => Err(Errno::EMSGSIZE),
+        length => Ok(length),
+    }
 }
 
 /// How long a listener may take to accept a connection once others fill its queue, in seconds.
@@ -160,6 +209,40 @@ mod tests {
         let (one, other) = pair(SockType::SeqPacket).unwrap();
         send(one.as_fd(), b"too long for it", &[]).unwrap();
         assert_eq!(receive(other.as_fd(), &mut [0; 4]).unwrap_err(), Errno::EMSGSIZE);
+    }
+
+    /// The first tells within a second when the last copy of the second is closed.
+    fn watched_pair() -> (OwnedFd, OwnedFd) {
+        let (watched, sent) = pair(SockType::Stream).unwrap();
+        setsockopt(&watched, sockopt::ReceiveTimeout, &TimeVal::seconds(1)).unwrap();
+        (watched, sent)
+    }
+
+    /// The kernel leaves out those for which there is no room, and those for which the process may have no descriptor.
+    #[test]
+    fn a_list_of_descriptors_that_is_cut_off_is_closed() {
+        let (one, other) = pair(SockType::SeqPacket).unwrap();
+        let (watched, sent) = watched_pair();
+        send(one.as_fd(), b"x", &[sent.as_fd(); 4]).unwrap();
+        drop(sent);
+        // SAFETY: computes a length.
+        let room_for_two = unsafe { libc::CMSG_SPACE(8) };
+        let error = receive_with(other.as_fd(), &mut [0; 4], room_for_two).unwrap_err();
+        assert_eq!(error, Errno::EMSGSIZE);
+        assert_eq!(receive_bytes(watched.as_fd(), &mut [0; 4]), Ok(0), "the other end is closed");
+    }
+
+    #[test]
+    fn bytes_alone_bring_no_descriptors() {
+        let (one, other) = pair(SockType::Datagram).unwrap();
+        let (watched, sent) = watched_pair();
+        send(one.as_fd(), b"here", &[sent.as_fd()]).unwrap();
+        drop(sent);
+        let mut buffer = [0; 16];
+        assert_eq!(receive_bytes(other.as_fd(), &mut buffer), Ok(4));
+        assert_eq!(receive_bytes(watched.as_fd(), &mut [0; 4]), Ok(0), "the other end is closed");
+        send(one.as_fd(), b"too long for it", &[]).unwrap();
+        assert_eq!(receive_bytes(other.as_fd(), &mut [0; 4]), Err(Errno::EMSGSIZE));
     }
 
     #[test]
