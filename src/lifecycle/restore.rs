@@ -151,7 +151,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
     record.stage = Stage::Created;
     reservation.prepare(&record)?;
     let pid_file = pid_file::write(options.create.pid_file.as_deref(), restored.pid)?;
-    let notifications = notify_socket::listen(reservation.directory())?;
+    let notifications = notify_socket::listen(&store.directory(&options.create.id)?)?;
     reservation.publish()?;
     reservation.commit();
     pid_file.keep();
