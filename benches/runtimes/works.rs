@@ -212,20 +212,26 @@ fn measure_once(rig: &Rig, runs: usize) -> Result<Vec<(&'static str, Target, Rou
 type Floor<'a> = &'a dyn Fn() -> Result<Duration>;
 type Act<'a> = &'a dyn Fn(&Runtime) -> Result<Duration>;
 
+/// Everybody in turn, and each time another one first: whoever comes after a large program finds the processor's caches full of
+/// what that one left there.
 fn interleave(rig: &Rig, floor: Option<Floor<'_>>, act: Act<'_>, runs: usize) -> Round {
     let mut floors = Vec::new();
     let mut all: Vec<Option<Vec<Duration>>> = vec![Some(Vec::new()); rig.runtimes.len()];
+    let players = all.len() + 1;
     for round in 0..WARM_UPS + runs {
-        if let Some(Ok(took)) = floor.map(|floor| floor()) {
-            floors.extend((round >= WARM_UPS).then_some(took));
-        }
-        for (runtime, times) in rig.runtimes.iter().zip(&mut all) {
-            let Some(good) = times else { continue };
+        for player in (0..players).map(|place| (place + round) % players) {
+            let Some(runtime) = rig.runtimes.get(player) else {
+                if let Some(Ok(took)) = floor.map(|floor| floor()) {
+                    floors.extend((round >= WARM_UPS).then_some(took));
+                }
+                continue;
+            };
+            let Some(good) = &mut all[player] else { continue };
             match act(runtime) {
                 Ok(took) => good.extend((round >= WARM_UPS).then_some(took)),
                 Err(error) => {
                     eprintln!("{error}");
-                    *times = None;
+                    all[player] = None;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The network namespace. Making one takes the kernel longer than all the rest of the clone; so it is begun as soon as it
-//! is known to be wanted, and made beside us while we make the cgroup, and init its mounts.
+//! is known to be wanted, and made beside us while we plan, make the cgroup, and init its mounts. Nothing is left of it where
+//! the plan is refused.
 //!
 //! Not with a user namespace: the network must be owned by that one, in which only init is.
 
@@ -23,10 +24,12 @@ pub struct Network(netns::Making);
 
 impl Network {
     /// Begins to make the one that the parent is to have made, its loopback interface up.
-    pub fn begin(plan: &Plan) -> Result<Option<Network>> {
-        match is_made_by_parent(plan) {
-            true => netns::begin().map_err(explain).map(|making| Some(Network(making))),
-            false => Ok(None),
+    pub fn begin(maker: NetworkMaker) -> Result<Option<Network>> {
+        match maker {
+            NetworkMaker::Parent => {
+                netns::begin().map_err(explain).map(|making| Some(Network(making)))
+            }
+            NetworkMaker::Init => Ok(None),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::launch::newborn::{Care, Newborn};
 use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
-use crate::plan::{Plan, Request};
+use crate::plan::{Plan, Request, network_maker};
 use crate::record::store::{Reservation, Store};
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
@@ -127,6 +127,7 @@ pub(super) fn make<'a>(
     let bundle = Bundle::enter(&options.bundle)?;
     timeline::done("read config.json");
     let host = Host::probe()?;
+    let network = Network::begin(network_maker(&bundle.spec, &host)?)?;
     let maker = Maker::of(global, &host, interrupts)?;
     timeline::done("probe the host");
     let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
@@ -135,7 +136,6 @@ pub(super) fn make<'a>(
     let passed_on = socket_activation::pass_on(&mut plan.process.env, options.preserve_fds)?;
     refuse(options, &plan, terminal)?;
     payload::take_charge_of_descriptors(passed_on)?;
-    let network = Network::begin(&plan)?;
     timeline::done("plan and refuse");
 
     let mut record = provisional_record(&plan, bundle, (&host, &maker), options);

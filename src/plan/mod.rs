@@ -235,7 +235,7 @@ impl Plan {
             device_filter: resources::device_filter(linux, host)?,
             unit,
             cgroup,
-            network_maker: network_maker(&namespaces, host),
+            network_maker: maker_of_network(&namespaces, host),
             cgroup_owner: (!host.is_rootless())
                 .then(|| cgroup_owner::plan(spec, &namespaces, &uid_map))
                 .flatten(),
@@ -332,8 +332,14 @@ fn making(namespaces: &Namespaces, host: &Host) -> Making {
     }
 }
 
-/// The parent only where it is sure to find back into the network it came from.
-fn network_maker(namespaces: &Namespaces, host: &Host) -> NetworkMaker {
+/// Who makes the network namespace: known before the rest is planned, for it takes the longest.
+pub fn network_maker(spec: &Spec, host: &Host) -> Result<NetworkMaker> {
+    let planned = spec.linux.as_ref().map(namespaces::plan).transpose()?;
+    Ok(maker_of_network(&planned.unwrap_or_default(), host))
+}
+
+/// The parent only where it has the rights, and a user namespace does not want to own it.
+fn maker_of_network(namespaces: &Namespaces, host: &Host) -> NetworkMaker {
     let separate = namespaces.separates(Namespace::User) || host.lacks_rights();
     match namespaces.creates(Namespace::Network) && !separate {
         true => NetworkMaker::Parent,
