@@ -125,9 +125,20 @@ fn build(scratch: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// etui first, crun second: ratios are to these two.
+/// etui as `make install` leaves it, a copy, like the peers: what the linker writes bit by bit lies in small pieces in the page
+/// cache, and takes 7 % longer to run.
+fn installed() -> Result<PathBuf> {
+    let built = Path::new(env!("CARGO_BIN_EXE_etui"));
+    let directory = built.with_file_name("installed");
+    std::fs::create_dir_all(&directory)?;
+    let path = directory.join("etui");
+    let _ = std::fs::remove_file(&path);
+    std::fs::copy(built, &path)?;
+    Ok(path)
+}
+
 fn find_runtimes(options: &Options) -> Result<Vec<Runtime>> {
-    let mut runtimes =
-        vec![Runtime { name: "etui".into(), path: env!("CARGO_BIN_EXE_etui").into() }];
+    let mut runtimes = vec![Runtime { name: "etui".into(), path: installed()? }];
     for (name, places) in [
         ("crun", &["usr/bin/crun", "usr/local/bin/crun"][..]),
         ("runc", &["usr/bin/runc", "usr/sbin/runc", "usr/local/sbin/runc"]),

@@ -92,6 +92,8 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     make_time_namespace(plan, &procfs)?;
     process::forbid_inspection()?;
     lead_session(plan, &procfs)?;
+    // Early, for the network is still being made.
+    payload::reset_dispositions();
     credentials::clear_umask();
     timeline::done("session, keyring");
     let departure = Departure::choose(plan)?;

@@ -188,6 +188,7 @@ fn to_ready(
     payload::set_affinity(join.process.exec_affinity.last.as_ref())
         .context("process.execCPUAffinity.final")?;
     payload::set_attributes(&join.process)?;
+    payload::reset_dispositions();
     payload::reset_signals()?;
     timeline::done("labels, attributes");
     let filter = payload::receive_filter(channel)?;

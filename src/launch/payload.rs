@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{AccessFlags, Pid, chdir, faccessat, getcwd, getpid};
 
 use super::channel::Channel;
@@ -33,10 +33,15 @@ use crate::{timeline, warning};
 /// More than any account file has; a hostile image's may have no end.
 const LONGEST_ACCOUNT_FILE: u64 = 1 << 20;
 
-/// Gives this process the signal mask and dispositions of a fresh one: execve(2) keeps what is blocked or ignored, and
-/// the Rust runtime ignores SIGPIPE.
-pub fn reset_signals() -> Result<()> {
+/// Gives this process the dispositions of a fresh one, but for SIGPIPE, which we ignore.
+pub fn reset_dispositions() {
     signals::reset_dispositions();
+    signals::ignore(Signal::SIGPIPE);
+}
+
+/// The last of it: execve(2) keeps what is blocked or ignored.
+pub fn reset_signals() -> Result<()> {
+    signals::set_default(Signal::SIGPIPE);
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .call(|| "sigprocmask(SIG_SETMASK, none)")
 }

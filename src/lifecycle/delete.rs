@@ -99,6 +99,8 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
     timeline::done("end init");
     if let Some(path) = record.cgroup_path() {
         match record.init() {
+            // The usual case. systemd removes what it has made itself.
+            Some(_) if record.systemd_unit.is_empty() && removal::remove_at_once(path) => Ok(()),
             Some(_) => empty_cgroup(path)
                 .and_then(|()| stop_unit(record, path))
                 .and_then(|()| removal::remove(path, PATIENCE)),

@@ -55,6 +55,11 @@ pub(super) fn remove_below(cgroup: &Directory) -> Result<()> {
     })
 }
 
+/// Removes the cgroup at `path` where nobody is in it and nothing below it; whether it is gone.
+pub fn remove_at_once(path: &Path) -> bool {
+    remove_directory(path).is_ok()
+}
+
 fn remove_directory(path: &Path) -> nix::Result<()> {
     match unlinkat(nix::fcntl::AT_FDCWD, path, RemoveDir) {
         Err(Errno::ENOENT) => Ok(()),
