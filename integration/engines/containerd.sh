@@ -45,8 +45,7 @@ image_archive() {
 binary() { [ "$RUNTIME" = etui ] && echo "$ETUI" || command -v "$RUNTIME"; }
 run() { ctr run --runc-binary "$(binary)" "${@:1:$#-1}" localhost/bb:latest c sh -c "${@: -1}"; }
 clean_up() {
-    ctr task kill -s KILL c
-    sleep 1
+    ctr task kill -s KILL c && eventually 10 sh -c 'ctr task ls | grep "^c .*STOPPED"'
     ctr task rm -f c
     ctr container rm c
 }

@@ -32,7 +32,8 @@ envs=6:KeyValue[] mounts=7:Mount[] log_path=11 linux=15:LinuxContainerConfig
 ContainerMetadata name=1 attempt=2:int
 ImageSpec image=1
 KeyValue key=1 value=2
-Mount container_path=1 host_path=2 readonly=3:bool propagation=5:int recursive_read_only=8:bool
+Mount container_path=1 host_path=2 readonly=3:bool propagation=5:int uidMappings=6:IDMapping[] \
+gidMappings=7:IDMapping[] recursive_read_only=8:bool
 LinuxContainerConfig resources=1:LinuxContainerResources security_context=2:LinuxContainerSecurityContext
 LinuxContainerResources cpu_period=1:int cpu_quota=2:int cpu_shares=3:int memory_limit_in_bytes=4:int \
 oom_score_adj=5:int unified=9{}

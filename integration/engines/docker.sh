@@ -34,6 +34,23 @@ start_dockerd() {
     eventually 30 docker version >/dev/null 2>&1
 }
 
+# end_daemon PID-FILE: and wait until it is gone.
+end_daemon() {
+    local pid
+    pid=$(cat "$1")
+    kill "$pid"
+    eventually 20 test ! -d "/proc/$pid"
+}
+
+# What a silent fall back to another runtime would find, while the runtime under test is etui.
+hide_others() {
+    [ "$RUNTIME" = etui ] || return 0
+    for name in runc crun; do mount --bind /bin/false "$(command -v $name)"; done
+}
+show_others() {
+    for name in runc crun; do umount "$(command -v $name)" 2>/dev/null || true; done
+}
+
 start_docker() {
     modprobe -a bridge veth br_netfilter overlay tun 2>/dev/null
     storage /var/lib/docker /var/lib/containerd
@@ -51,6 +68,7 @@ inspect() { docker inspect --format "$1" "$2"; }
 status_is() { [ "$(inspect '{{.State.Status}}' "$1")" = "$2" ]; }
 
 clean_up() {
+    show_others
     docker ps -aq | xargs -r docker rm -f
     docker network prune -f
     docker volume prune -af

@@ -8,8 +8,14 @@ auto_user_namespace() {
     map=$(pod run --rm --userns=auto:size=4096 bb sh -c 'echo $(cat /proc/self/uid_map)')
     [[ $map =~ ^0\ [1-9][0-9]*\ 4096$ ]]
     expect 0:0 pod run --rm --userns=auto:size=4096 bb stat -c %u:%g /bin/busybox
+    mkdir -p /tmp/bind.0
     expect 1 pod run --rm --userns=auto:size=4096 -v /tmp/bind.0:/data:U bb sh -c 'touch /data/x && echo 1'
+    # Two that live together share no id.
+    for name in one two; do pod run -d --name auto-$name --network none --userns=auto:size=4096 bb sleep 1000; done
+    [ "$(first_id auto-one)" != "$(first_id auto-two)" ]
+    pod rm -f -t 0 auto-one auto-two
 }
+first_id() { awk '{ print $2 }' "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/uid_map"; }
 ipc_and_pid() {
     expect "$(readlink /proc/self/ns/pid)" pod run --rm --pid host bb readlink /proc/self/ns/pid
     pod run -d --name other --network none bb sleep 3000
@@ -40,6 +46,8 @@ make_alice
 useradd --no-create-home containers
 # There is no udev here to do it.
 chmod 666 /dev/net/tun /dev/fuse
+# What Podman takes where it is not told otherwise.
+mount --bind /bin/false "$(command -v crun)"
 mkdir -p /etc/containers
 printf '[engine]\nevents_logger = "file"\nruntime_supports_nocgroup = ["etui"]\n[containers]\nlog_driver = "k8s-file"\n[network]\nfirewall_driver = "none"\n[engine.runtimes]\netui = ["%s"]\n' "$ETUI" >/etc/containers/containers.conf
 printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' >/etc/containers/policy.json

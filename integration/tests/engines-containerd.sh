@@ -13,7 +13,8 @@ runs_with_a_terminal() {
     grep /dev/pts/0 /tmp/typescript
 }
 handles_a_task() {
-    run -d 'trap "exit 9" TERM; while :; do sleep 0.1; done'
+    rm -f /tmp/ready
+    run -d --mount type=bind,src=/tmp,dst=/host,options=rbind:rw 'trap "exit 9" TERM; touch /host/ready; while :; do sleep 0.1; done'
     ctr task ls | grep 'c .*RUNNING'
     expect inside ctr task exec --exec-id e1 c echo inside
     expect_status 5 ctr task exec --exec-id e2 c sh -c 'exit 5'
@@ -21,9 +22,12 @@ handles_a_task() {
     ctr task ps c | grep '[0-9]'
     ctr task pause c
     ctr task ls | grep 'c .*PAUSED'
+    grep 'frozen 1' /sys/fs/cgroup/default/c/cgroup.events
     ctr task resume c
     ctr task ls | grep 'c .*RUNNING'
+    grep 'frozen 0' /sys/fs/cgroup/default/c/cgroup.events
     ctr task metrics c | grep pids.current
+    eventually 10 test -e /tmp/ready
     ctr task kill -s TERM c
     eventually 5 sh -c 'ctr task ls | grep STOPPED'
     ctr task rm c 2>&1 | grep 'exit code 9'
