@@ -12,8 +12,9 @@ runs_in_a_scope() {
     expect $((32 << 20)) systemctl show --value -p MemoryMax ctr-c.scope
     expect inside ctr task exec --exec-id e1 c echo inside
     clean_up
-    expect "" systemctl list-units --all --plain --no-legend ctr-c.scope
+    eventually 5 is_gone ctr-c.scope
 }
+is_gone() { [ -z "$(systemctl list-units --all --plain --no-legend "$1")" ]; }
 
 start_containerd
 engine "containerd $(containerd --version | cut -d' ' -f3) (ctr, systemd)"
