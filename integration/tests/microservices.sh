@@ -25,7 +25,11 @@ compose() { docker compose --project-directory /tmp/microservices "$@"; }
 answer() { curl -sf "http://127.0.0.1:$1$2"; }
 service_of() { answer "$1" / | jq -r .service; }
 
-builds() { compose --progress plain build; }
+builds() {
+    hide_others
+    compose --progress plain build
+    show_others
+}
 comes_up() {
     compose up -d
     expect "2" sh -c "docker ps -q | wc -l"
@@ -59,12 +63,15 @@ scales() {
     expect 2 sh -c "docker ps -q | wc -l"
 }
 restarts() {
+    started=$(inspect '{{.State.StartedAt}}' microservices-web-1)
     compose restart web
+    [ "$(inspect '{{.State.StartedAt}}' microservices-web-1)" != "$started" ]
     eventually 60 answer 5000 /health
 }
 goes_down() {
     compose down
     expect "" docker ps -aq
+    expect "" docker network ls -q --filter name=microservices
     expect "" find /sys/fs/cgroup/docker -mindepth 1 -maxdepth 1 -type d ! -name buildkit
     expect_status 7 curl -s http://127.0.0.1:5000/
 }
