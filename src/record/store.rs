@@ -1,7 +1,7 @@
 //! The state directory: reserved ids, locks, atomic replacement. Knows no plan and no process.
 //!
-//! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's socket and the system
-//! call filter lie there too.
+//! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's two named
+//! pipes and the system call filter lie there too.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -49,7 +49,7 @@ impl Store {
             .call(|| format!("mkdir({root:?})"))
             .map_err(root_of_ones_own)
             .context("make the state directory")?;
-        // Others may pass through, as in runc: the start gate's socket can be reached by its owner's processes.
+        // The mode is runc's: others may pass through to what they know by name, but not list it.
         match DirBuilder::new().mode(0o711).create(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::new("container with given ID already exists")
@@ -224,7 +224,7 @@ fn write(directory: &Path, record: &Record) -> Result<()> {
 fn write_down(path: &Path, record: &Record) -> Result<()> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
-    // No fsync: the directory is on a tmpfs, and what a power failure erases there is gone from the machine as well.
+    // No fsync: by default the directory is on a tmpfs, and after a power failure no container of it is there either.
     create_new(path)
         .and_then(|mut file| file.write_all(&text))
         .call(|| format!("write({path:?})"))
