@@ -86,5 +86,7 @@ fn the_runtimes_binary_is_unchanged_after_many_execs_under_attack() {
         exec.args(["exec", &container.id, "/proc/self/exe", "--version"]);
         container.complete(exec);
     }
+    let log = fs::read_to_string(container.rootfs().join("tmp/log")).unwrap_or_default();
+    assert!(log.starts_with("opened\n"), "the attack has seen no runtime: {log:?}");
     assert_eq!(fs::read(copy).unwrap(), before, "the runtime's binary has changed");
 }
