@@ -131,7 +131,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Of what a program said the end tells most.
+/// The end of a program's output is the most useful part.
 fn shorten(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
@@ -154,11 +154,31 @@ fn write_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 
 /// The kernel's answer in words, with a lower-case first letter (`no such file or directory`).
 pub fn describe(errno: Errno) -> String {
-    let mut text = errno.desc().to_owned();
+    let mut text = strerror(errno).to_owned();
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_lowercase();
     }
     text
+}
+
+/// The texts of strerror(3) in glibc: what people search for. `nix` words these otherwise.
+fn strerror(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => "Resource temporarily unavailable",
+        Errno::EBADF => "Bad file descriptor",
+        Errno::EDEADLK => "Resource deadlock avoided",
+        Errno::EDQUOT => "Disk quota exceeded",
+        Errno::EIO => "Input/output error",
+        Errno::ELOOP => "Too many levels of symbolic links",
+        Errno::ENFILE => "Too many open files in system",
+        Errno::ENOLCK => "No locks available",
+        Errno::ENOMEM => "Cannot allocate memory",
+        Errno::ENOTTY => "Inappropriate ioctl for device",
+        Errno::EOPNOTSUPP => "Operation not supported",
+        Errno::ERANGE => "Numerical result out of range",
+        Errno::EXDEV => "Invalid cross-device link",
+        other => other.desc(),
+    }
 }
 
 impl std::error::Error for Error {}
@@ -222,5 +242,12 @@ mod tests {
     fn uses_the_words_docker_looks_for() {
         assert_eq!(describe(Errno::ENOENT), "no such file or directory");
         assert_eq!(describe(Errno::EACCES), "permission denied");
+    }
+
+    #[test]
+    fn uses_the_words_of_strerror() {
+        assert_eq!(describe(Errno::EBADF), "bad file descriptor");
+        assert_eq!(describe(Errno::ENOTTY), "inappropriate ioctl for device");
+        assert_eq!(describe(Errno::EOPNOTSUPP), "operation not supported");
     }
 }

@@ -1,4 +1,4 @@
-//! Runs one program: bytes on stdin, environment, deadline, captured output. Knows not which hook it is.
+//! Runs one program: bytes on stdin, environment, deadline, captured output. Does not know which hook it is.
 
 mod outputs;
 

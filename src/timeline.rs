@@ -171,7 +171,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
             .is_some_and(|at| file.read_exact_at(&mut end, at).is_ok() && end == *END);
     match is_trace {
         true => Ok((file, length)),
-        false => Err(Error::refused(format!("--timeline: {path:?} is there and no timeline"))),
+        false => Err(Error::refused(format!("--timeline: {path:?} exists and is not a timeline"))),
     }
 }
 

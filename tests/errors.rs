@@ -414,8 +414,8 @@ fn bad_command_lines() {
         &["--root", "/", "list"],
     ] {
         let outcome = container.verb(arguments);
-        assert_ne!(outcome.code(), 0, "{arguments:?}: {outcome:#?}");
-        assert_ne!(outcome.code(), 101, "{arguments:?} panicked: {outcome:#?}");
+        // A panic aborts: 134.
+        assert!([1, 3, 255].contains(&outcome.code()), "{arguments:?}: {outcome:#?}");
     }
 }
 

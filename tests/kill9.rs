@@ -71,7 +71,8 @@ fn kill_at_every(step: usize, first: usize, prepare: impl Fn(&Container), verb: 
     let watched = fresh();
     let moments = moments(&watched, &words(&watched, &watched.bundle(), verb));
     remove(&watched);
-    assert!(moments.len() > 50, "only {} system calls seen", moments.len());
+    // `start` makes the fewest.
+    assert!(moments.len() > 40, "only {} system calls seen", moments.len());
     let mut killed = 0;
     for (name, count) in moments.iter().skip(first).step_by(step) {
         let container = fresh();

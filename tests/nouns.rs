@@ -1,6 +1,7 @@
 //! What init and its parent apply to a process, each noun by itself, as root, judged by what the kernel says afterwards.
 
 mod nouns_support;
+mod support;
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;

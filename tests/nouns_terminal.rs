@@ -1,6 +1,7 @@
 //! Pseudo-terminals and the relay.
 
 mod nouns_support;
+mod support;
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};

@@ -111,6 +111,6 @@ fn a_file_that_is_no_timeline_stays_as_it_is() {
     let file = container.dir().join("notes.txt");
     fs::write(&file, "dear diary").expect("write");
     let path = file.display().to_string();
-    container.verb(&["--timeline", &path, "list"]).exits(1).says("no timeline");
+    container.verb(&["--timeline", &path, "list"]).exits(1).says("exists and is not a timeline");
     assert_eq!(fs::read_to_string(file).expect("read"), "dear diary");
 }

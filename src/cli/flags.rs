@@ -22,12 +22,12 @@ pub(super) static CGROUP_MANAGER: Flag = Flag::value(
 pub(super) static ROOTLESS: Flag = Flag::value(
     "rootless",
     "WHEN",
-    "pass over missing rights to cgroups: true, false or auto (default)",
+    "ignore permission errors on cgroups: true, false or auto (default)",
 );
 pub(super) static TIMELINE: Flag = Flag::value(
     "timeline",
     "FILE",
-    "add the steps and what they took to FILE, for ui.perfetto.dev or chrome://tracing",
+    "append a trace of the steps and their times to FILE, for ui.perfetto.dev or chrome://tracing",
 );
 pub(super) static HELP: Flag = Flag::switch("help", "show help").short('h');
 pub(super) static VERSION: Flag = Flag::switch("version", "show the version").short('v');
@@ -60,13 +60,13 @@ pub(super) static DETACH: Flag = Flag::switch("detach", "return once the process
 pub(super) static KEEP: Flag =
     Flag::switch("keep", "keep the container, stopped, when its process ends");
 pub(super) static NO_SUBREAPER: Flag =
-    Flag::switch("no-subreaper", "leave the container's orphans to the next reaper up");
+    Flag::switch("no-subreaper", "leave the container's orphans to the next ancestor that reaps");
 
 // Of exec.
 pub(super) static CWD: Flag =
     Flag::value("cwd", "DIR", "the working directory inside the container");
 pub(super) static ENV: Flag =
-    Flag::values("env", "NAME=VALUE", "set a variable of the environment").short('e');
+    Flag::values("env", "NAME=VALUE", "set an environment variable").short('e');
 pub(super) static TTY: Flag = Flag::switch("tty", "give the process a terminal").short('t');
 pub(super) static USER: Flag =
     Flag::value("user", "UID[:GID]", "run as this user, and group").short('u');
@@ -104,37 +104,43 @@ pub(super) static PARENT_PATH: Flag = Flag::value(
     "the checkpoint before this one, relative to it, for --pre-dump",
 );
 pub(super) static LEAVE_RUNNING: Flag =
-    Flag::switch("leave-running", "let the container go on afterwards");
+    Flag::switch("leave-running", "leave the container running");
 pub(super) static TCP_ESTABLISHED: Flag =
     Flag::switch("tcp-established", "allow open TCP connections");
 pub(super) static TCP_SKIP_IN_FLIGHT: Flag =
-    Flag::switch("tcp-skip-in-flight", "leave out TCP connections that are being made");
+    Flag::switch("tcp-skip-in-flight", "skip TCP connections that are not established yet");
 pub(super) static LINK_REMAP: Flag =
-    Flag::switch("link-remap", "allow open files that were removed, by links to them");
+    Flag::switch("link-remap", "allow open files that were deleted, by linking them again");
 pub(super) static EXT_UNIX_SK: Flag =
-    Flag::switch("ext-unix-sk", "allow Unix sockets that lead outside");
-pub(super) static SHELL_JOB: Flag = Flag::switch("shell-job", "allow a terminal of the caller's");
+    Flag::switch("ext-unix-sk", "allow Unix sockets connected outside the container");
+pub(super) static SHELL_JOB: Flag =
+    Flag::switch("shell-job", "allow a terminal that belongs to the caller");
 pub(super) static LAZY_PAGES: Flag =
-    Flag::switch("lazy-pages", "bring memory when it is first used");
+    Flag::switch("lazy-pages", "restore memory pages on first access");
 pub(super) static STATUS_FD: Flag = Flag::number(
     "status-fd",
     "N",
     "write a zero byte to descriptor N once lazy pages can be fetched",
 );
 pub(super) static PAGE_SERVER: Flag =
-    Flag::value("page-server", "ADDRESS:PORT", "send the memory there");
+    Flag::value("page-server", "ADDRESS:PORT", "send the memory pages to a page server");
 pub(super) static FILE_LOCKS: Flag = Flag::switch("file-locks", "allow file locks");
 pub(super) static PRE_DUMP: Flag =
-    Flag::switch("pre-dump", "write down memory only, and let the container go on");
+    Flag::switch("pre-dump", "dump memory only; leave the container running");
 pub(super) static MANAGE_CGROUPS_MODE: Flag = Flag::value(
     "manage-cgroups-mode",
     "MODE",
     "what criu does with cgroups: soft (default), full, strict or ignore",
 );
-pub(super) static EMPTY_NS: Flag =
-    Flag::values("empty-ns", "NAMESPACE", "leave out what is in this namespace: network");
-pub(super) static AUTO_DEDUP: Flag =
-    Flag::switch("auto-dedup", "punch out memory that a later checkpoint holds too");
+pub(super) static EMPTY_NS: Flag = Flag::values(
+    "empty-ns",
+    "NAMESPACE",
+    "do not checkpoint or restore the contents of this namespace: network",
+);
+pub(super) static AUTO_DEDUP: Flag = Flag::switch(
+    "auto-dedup",
+    "free memory pages in an image once a newer one or the process has them",
+);
 pub(super) static LSM_PROFILE: Flag =
     Flag::value("lsm-profile", "TYPE:NAME", "another profile: apparmor:NAME or selinux:LABEL");
 pub(super) static LSM_MOUNT_CONTEXT: Flag =
@@ -142,20 +148,20 @@ pub(super) static LSM_MOUNT_CONTEXT: Flag =
 
 // Of the others.
 pub(super) static FORCE: Flag =
-    Flag::switch("force", "kill a container that runs; none is no error").short('f');
+    Flag::switch("force", "kill it if running; a missing container is no error").short('f');
 pub(super) static ALL: Flag =
     Flag::switch("all", "no error when the container is stopped").short('a').hidden();
 pub(super) static FORMAT: Flag =
-    Flag::value("format", "FORMAT", "write a table (default) or json").short('f');
-pub(super) static QUIET: Flag = Flag::switch("quiet", "write ids only").short('q');
+    Flag::value("format", "FORMAT", "print a table (default) or json").short('f');
+pub(super) static QUIET: Flag = Flag::switch("quiet", "print ids only").short('q');
 pub(super) static INTERVAL: Flag = Flag::duration(
     "interval",
     "DURATION",
-    "time between two statistics, such as 500ms (default 5s)",
+    "interval between two statistics, such as 500ms (default 5s)",
 );
-pub(super) static STATS: Flag = Flag::switch("stats", "write statistics once, and end");
+pub(super) static STATS: Flag = Flag::switch("stats", "print statistics once, then exit");
 pub(super) static SPEC_ROOTLESS: Flag =
-    Flag::switch("rootless", "write one that runs without the rights of root");
+    Flag::switch("rootless", "write one for a rootless container");
 
 // Of update.
 pub(super) static RESOURCES: Flag = Flag::value(
@@ -174,7 +180,7 @@ pub(super) static CPU_QUOTA: Flag = Flag::value(
     "processor time in a period, in microseconds; -1 is unlimited",
 );
 pub(super) static CPU_BURST: Flag =
-    Flag::value("cpu-burst", "USEC", "processor time a period may borrow, in microseconds");
+    Flag::value("cpu-burst", "USEC", "burst of processor time above the quota, in microseconds");
 pub(super) static CPU_SHARE: Flag =
     Flag::value("cpu-share", "SHARES", "share of processors, 2 to 262144");
 pub(super) static CPU_RT_PERIOD: Flag =
@@ -186,18 +192,18 @@ pub(super) static CPUSET_CPUS: Flag =
 pub(super) static CPUSET_MEMS: Flag =
     Flag::value("cpuset-mems", "LIST", "memory nodes, such as 0-1");
 pub(super) static CPU_IDLE: Flag =
-    Flag::value("cpu-idle", "0|1", "1 leaves the processors to others");
+    Flag::value("cpu-idle", "0|1", "1 makes the cgroup idle (cpu.idle)");
 pub(super) static MEMORY: Flag =
     Flag::value("memory", "BYTES", "memory limit, such as 512m; -1 is unlimited");
 pub(super) static MEMORY_RESERVATION: Flag =
-    Flag::value("memory-reservation", "BYTES", "memory that is kept for it");
+    Flag::value("memory-reservation", "BYTES", "memory soft limit: what is protected (memory.low)");
 pub(super) static MEMORY_SWAP: Flag =
     Flag::value("memory-swap", "BYTES", "limit of memory and swap together; -1 is unlimited");
 pub(super) static KERNEL_MEMORY: Flag = Flag::value("kernel-memory", "BYTES", "ignored").hidden();
 pub(super) static KERNEL_MEMORY_TCP: Flag =
     Flag::value("kernel-memory-tcp", "BYTES", "ignored").hidden();
 pub(super) static PIDS_LIMIT: Flag =
-    Flag::number("pids-limit", "N", "greatest number of tasks; -1 is unlimited");
+    Flag::number("pids-limit", "N", "maximum number of tasks; -1 is unlimited");
 pub(super) static L3_CACHE_SCHEMA: Flag =
     Flag::value("l3-cache-schema", "SCHEMA", "the L3 cache schema of Intel RDT");
 pub(super) static MEM_BW_SCHEMA: Flag =

@@ -115,11 +115,11 @@ pub struct Verb {
 /// How many arguments a verb takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arguments {
-    /// So many.
+    /// Exactly this number.
     Exactly(usize),
-    /// So many, or more.
+    /// This number or more.
     AtLeast(usize),
-    /// From so many to so many.
+    /// From the first number to the second.
     Between(usize, usize),
 }
 

@@ -35,7 +35,7 @@ const PLAIN: Verb = Verb {
 pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "checkpoint",
-        about: "write a container's processes down, by criu(8)",
+        about: "checkpoint a container with criu(8)",
         flags: &[
             &IMAGE_PATH,
             &WORK_PATH,
@@ -59,7 +59,7 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "create",
-        about: "make a container that waits for start",
+        about: "create a container, to be started later",
         flags: &[
             &BUNDLE,
             &CONSOLE_SOCKET,
@@ -73,19 +73,19 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "delete",
-        about: "remove a container and all it holds",
+        about: "delete a container and what it holds",
         flags: &[&FORCE],
         ..PLAIN
     },
     Verb {
         name: "events",
-        about: "write statistics and memory shortages as they come, as JSON lines",
+        about: "stream statistics and OOM kills as JSON lines",
         flags: &[&INTERVAL, &STATS],
         ..PLAIN
     },
     Verb {
         name: "exec",
-        about: "run one more process in a container",
+        about: "run a process in a running container",
         usage: "<container-id> <command> [argument...] | --process FILE <container-id>",
         arguments: AtLeast(1),
         flags_end: FlagsEnd::AtFirstArgument,
@@ -112,7 +112,7 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "features",
-        about: "say what this build knows, as JSON",
+        about: "print the supported features as JSON",
         usage: "",
         arguments: Exactly(0),
         ..PLAIN
@@ -134,7 +134,7 @@ pub(super) static VERBS: &[Verb] = &[
         flags: &[&FORMAT, &QUIET],
         ..PLAIN
     },
-    Verb { name: "pause", about: "freeze a container", ..PLAIN },
+    Verb { name: "pause", about: "pause all processes of a container", ..PLAIN },
     Verb {
         name: "ps",
         about: "list the processes of a container",
@@ -146,7 +146,7 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "restore",
-        about: "bring a container back from a checkpoint, by criu(8)",
+        about: "restore a container from a checkpoint with criu(8)",
         flags: &[
             &CONSOLE_SOCKET,
             &IMAGE_PATH,
@@ -169,7 +169,7 @@ pub(super) static VERBS: &[Verb] = &[
         ],
         ..PLAIN
     },
-    Verb { name: "resume", about: "let a frozen container go on", ..PLAIN },
+    Verb { name: "resume", about: "resume a paused container", ..PLAIN },
     Verb {
         name: "run",
         about: "create and start a container",
@@ -189,17 +189,17 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "spec",
-        about: "write a config.json to begin with",
+        about: "write a default config.json",
         usage: "",
         arguments: Exactly(0),
         flags: &[&BUNDLE, &SPEC_ROOTLESS],
         ..PLAIN
     },
-    Verb { name: "start", about: "let a created container's process run", ..PLAIN },
-    Verb { name: "state", about: "say where a container is in its life, as JSON", ..PLAIN },
+    Verb { name: "start", about: "start a created container", ..PLAIN },
+    Verb { name: "state", about: "print the state of a container as JSON", ..PLAIN },
     Verb {
         name: "update",
-        about: "change the limits of a container",
+        about: "change the resource limits of a container",
         flags: &[
             &RESOURCES,
             &BLKIO_WEIGHT,
@@ -225,7 +225,7 @@ pub(super) static VERBS: &[Verb] = &[
     },
     Verb {
         name: "help",
-        about: "show help, of a verb too",
+        about: "show help, or the help of a verb",
         usage: "[verb]",
         arguments: ANY,
         ..PLAIN

@@ -48,7 +48,7 @@ pub enum Making {
     Bind,
 }
 
-/// The links every /dev has (config-linux.md, "Dev symbolic links"), and the one to the pseudo-terminal multiplexer.
+/// The links every /dev has (config-linux.md, "Dev symbolic links"), but for [`PTMX_LINK`].
 pub const LINKS: &[(&str, &str)] = &[
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_descriptor_that_is_not_there_is_told_by_its_index() {
         let error = check_preserved(100_000, 2).unwrap_err();
-        assert_eq!(error.to_string(), "unable to stat preserved-fd 0 (of 2): bad file number");
+        assert_eq!(error.to_string(), "unable to stat preserved-fd 0 (of 2): bad file descriptor");
         assert!(check_preserved(0, 3).is_ok());
         assert!(check_preserved(100_000, 0).is_ok());
     }

@@ -12,13 +12,13 @@ use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
 use crate::sys::xattr;
 
-/// Whether AppArmor judges on this machine.
+/// Whether AppArmor is enabled on this machine.
 pub fn apparmor_is_enabled() -> bool {
     let parameter = std::fs::read("/sys/module/apparmor/parameters/enabled");
     parameter.is_ok_and(|value| value.first() == Some(&b'Y'))
 }
 
-/// Whether SELinux judges on this machine: its file system is there, with a policy loaded.
+/// Whether SELinux is enabled on this machine: its file system is there, with a policy loaded.
 pub fn selinux_is_enabled() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
 }

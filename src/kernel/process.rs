@@ -230,7 +230,7 @@ fn read_stat(pid: i32) -> Result<Option<Stat>> {
     };
     match parse_stat(&text[..length]) {
         Some(stat) => Ok(Some(stat)),
-        None => Err(Error::new(format!("{path} is not as proc_pid_stat(5) says"))),
+        None => Err(Error::new(format!("malformed {path}"))),
     }
 }
 

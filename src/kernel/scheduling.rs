@@ -49,7 +49,7 @@ impl NumberSet {
             let (first, last) = item.split_once('-').unwrap_or((item, item));
             let (first, last) = (parse_number(first, list)?, parse_number(last, list)?);
             if first > last {
-                return Err(Error::refused(format!("{list:?}: {item:?} goes downwards")));
+                return Err(Error::refused(format!("{list:?}: {item:?} is a reversed range")));
             }
             (first..=last).for_each(|number| set.insert(number));
         }
@@ -73,7 +73,9 @@ impl NumberSet {
 fn parse_number(text: &str, list: &str) -> Result<usize> {
     match text.trim().parse() {
         Ok(number) if number <= MAX_NUMBER => Ok(number),
-        _ => Err(Error::refused(format!("{list:?}: {text:?} is no number up to {MAX_NUMBER}"))),
+        _ => Err(Error::refused(format!(
+            "{list:?}: {text:?} is not a number from 0 to {MAX_NUMBER}"
+        ))),
     }
 }
 

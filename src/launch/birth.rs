@@ -1,4 +1,4 @@
-//! The clone: one new process, in its cgroup and in the namespaces it can be born into. Knows not what it will do.
+//! The clone: one new process, in its cgroup and in the namespaces it can be born into. Does not know what it will do.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -43,9 +43,9 @@ pub struct Newborn<'a> {
 /// What a newborn process may need of us.
 #[derive(Debug)]
 pub struct Care<'a> {
-    /// Hooks that run outside before it enters its root, first these,
+    /// Hooks that run outside before it enters its root, the first to run.
     pub prestart: &'a [Hook],
-    /// then these.
+    /// Hooks that run outside right after those of prestart.
     pub create_runtime: &'a [Hook],
     /// Where their outputs go.
     pub hook_outputs: Option<&'a Outputs>,
@@ -153,7 +153,9 @@ impl<'a> Newborn<'a> {
                 }
                 ToParent::Warning(text) => warn(text),
                 ToParent::Ready => return Ok(()),
-                other => return Err(Error::new(format!("the process said {other:?} too early"))),
+                other => {
+                    return Err(Error::new(format!("unexpected message before Ready: {other:?}")));
+                }
             }
         }
     }
@@ -235,7 +237,7 @@ impl<'a> Newborn<'a> {
                 Execution::Done | Execution::Unknown => Ok(()),
             },
             Some(ToParent::Failed(error)) => Err(error),
-            Some(other) => Err(Error::new(format!("the process said {other:?} when it was ready"))),
+            Some(other) => Err(Error::new(format!("unexpected message after Ready: {other:?}"))),
         }
     }
 

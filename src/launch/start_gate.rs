@@ -1,7 +1,7 @@
-//! Where init waits for `start`, and how it is released. Knows not why.
+//! Where init waits for `start`, and how it is released. Does not know why.
 //!
 //! A created container waits on two named pipes of its state directory: `start` writes into the one, init answers
-//! through the other. Init holds both since its birth, so it needs nothing but read(2) and write(2) here, whatever
+//! through the other. Init holds both since its birth, so it needs nothing but read(2), write(2) and close(2) here, whatever
 //! filter is loaded and whatever user it has become. The gate stands while init holds its end of the first pipe: its
 //! closing is what turns *created* into *running*, atomically, and needs no right over the directory.
 
@@ -128,7 +128,7 @@ pub fn release(directory: &Path) -> Result<()> {
         Some((b'p', [])) => Ok(()),
         Some((b'p', failure)) => match ToParent::parse(failure, None)? {
             ToParent::Failed(error) => Err(error),
-            _ => Err(Error::new("init answered what it may not")),
+            _ => Err(Error::new("unexpected answer from init")),
         },
         _ => Err(Error::new("the container's process ended while it waited to be started")
             .of_kind(Kind::NotRunning)),

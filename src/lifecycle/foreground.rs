@@ -18,11 +18,11 @@ use crate::launch::newborn::Newborn;
 /// What is done for a process while we wait for it.
 #[derive(Debug)]
 pub(super) struct Company<'a> {
-    /// Its terminal or its standard streams are relayed,
+    /// The relay of its terminal or its standard streams.
     pub relay: Option<Relay>,
-    /// what it says of itself is passed on,
+    /// The relay of its messages to NOTIFY_SOCKET.
     pub notifications: Option<notify_socket::Relay>,
-    /// and so are the signals that reach us.
+    /// The signals that reach us and are passed on to it.
     pub signals: &'a Signals,
 }
 

@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -35,7 +36,7 @@ const DIRECTORY: &str = "notify";
 const SOCKET: &str = "notify.sock";
 
 /// How long the manager may take to have read everything; one that knows no barrier never says so.
-const BARRIER_PATIENCE: u16 = 30_000;
+const BARRIER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// More than sd_notify(3) sends in one message.
 const LONGEST_MESSAGE: usize = 4096;
@@ -211,7 +212,7 @@ fn ready_line(message: &[u8]) -> Option<String> {
 #[expect(clippy::needless_pass_by_value, reason = "the pipe is closed when it has served")]
 fn wait_for_barrier(pipe: OwnedFd) -> Result<()> {
     let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut fds, PollTimeout::from(BARRIER_PATIENCE)) {
+    match poll(&mut fds, PollTimeout::try_from(BARRIER_PATIENCE).unwrap_or(PollTimeout::MAX)) {
         Ok(0) => {
             warn("NOTIFY_SOCKET: the service manager did not answer the barrier in 30 seconds");
         }

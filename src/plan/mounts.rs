@@ -135,7 +135,9 @@ fn remount(mount: &spec::Mount, options: &Options) -> Result<What> {
 
 fn bind(mount: &spec::Mount, options: &Options, surroundings: &Surroundings<'_>) -> Result<Bind> {
     if let Some(unknown) = options.data.first() {
-        return Err(Error::refused(format!("options: {unknown:?} is no option of a bind mount")));
+        return Err(Error::refused(format!(
+            "options: {unknown:?} is not a valid option of a bind mount"
+        )));
     }
     if mount.source.is_empty() {
         return Err(Error::refused("source: a bind mount needs one"));

@@ -20,7 +20,8 @@ pub use devices::device_filter;
 const UNLIMITED: &str = "max";
 
 /// The limits that `linux.resources` asks for, in the order they are written; `unified` comes last and so overrides.
-/// A limit whose controller the cgroup v2 tree hasn't got is refused. Fields that only cgroup v1 knows are ignored.
+/// A limit whose controller the cgroup v2 tree hasn't got is refused. Fields that only cgroup v1 knows are ignored,
+/// but for limits of real-time tasks, which are refused too.
 pub fn limits(resources: &Resources, host: &Host) -> Result<Limits> {
     let limits = all(resources)?;
     must_have_controllers(&limits, host)?;

@@ -31,7 +31,9 @@ fn one(name: &str, value: &str, namespaces: &Namespaces) -> Result<Sysctl> {
     let strange =
         |segment: &String| matches!(segment.as_str(), "" | "." | "..") || segment.contains('\0');
     if segments.iter().any(strange) {
-        return Err(Error::refused(format!("linux.sysctl: {name:?} is no name of a parameter")));
+        return Err(Error::refused(format!(
+            "linux.sysctl: {name:?} is not a valid parameter name"
+        )));
     }
     let dotted = segments.join(".");
     check_namespace(name, &dotted, namespaces)?;

@@ -76,7 +76,7 @@ fn properties(annotations: &BTreeMap<String, String>) -> Result<Vec<Property>> {
 
 fn property(name: &str, text: &str) -> Result<Property> {
     if name.len() < 3 || !name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Err(Error::refused(format!("{name:?} is no name of a property")));
+        return Err(Error::refused(format!("{name:?} is not a valid property name")));
     }
     let value = text::parse(text).map_err(|error| {
         error.hint("values are written like 'text', true, uint64 5 or ['a', 'b']")
@@ -102,13 +102,13 @@ fn microseconds(seconds: &Value) -> Result<Value> {
         _ => None,
     };
     let micro = whole.and_then(|seconds| seconds.checked_mul(A_SECOND)).map(Value::Uint64);
-    micro.ok_or_else(|| Error::refused("it is no number of seconds"))
+    micro.ok_or_else(|| Error::refused("it is not a valid number of seconds"))
 }
 
 fn fraction(seconds: f64) -> Result<Value> {
     const MOST: f64 = 1e12;
     if !(0.0..=MOST).contains(&seconds) {
-        return Err(Error::refused("it is no number of seconds"));
+        return Err(Error::refused("it is not a valid number of seconds"));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -158,7 +158,7 @@ mod tests {
         }
         let message = planned("system:docker:x", Realm::System).unwrap_err().to_string();
         assert!(
-            message.starts_with("linux.cgroupsPath: \"system\" is no name of a slice"),
+            message.starts_with("linux.cgroupsPath: \"system\" is not a valid slice name"),
             "{message}"
         );
         assert!(planned("system.slice:docker:../../x", Realm::System).is_err());

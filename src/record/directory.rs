@@ -24,7 +24,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Makes it, and marks it as that of a container being made, for as long as we have it open.
     pub fn make(path: PathBuf) -> Result<Directory> {
-        // Others may pass through, as in runc: the start gate's pipes can be reached by its owner's processes.
+        // The mode is runc's: others may pass through to what they know by name, but not list it.
         DirBuilder::new().mode(0o711).create(&path).call(|| format!("mkdir({path:?})"))?;
         let directory = Directory::open(path.clone()).inspect_err(|_| {
             let _ = std::fs::remove_dir(&path);

@@ -1,7 +1,7 @@
 //! The state directory: reserved ids, locks, atomic replacement. Knows no plan and no process.
 //!
-//! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's socket and the system
-//! call filter lie there too.
+//! Each container has the directory `ROOT/ID` with its record in `state.json`; the start gate's two named
+//! pipes and the system call filter lie there too.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -234,7 +234,7 @@ fn write(directory: &Directory, record: &Record) -> Result<()> {
 fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<()> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
-    // No fsync: the directory is on a tmpfs, and what a power failure erases there is gone from the machine as well.
+    // No fsync: by default the directory is on a tmpfs, and after a power failure no container of it is there either.
     directory.write_new(name, &text).context("remember the container")
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
-/// So many numbers, all zero, for this process and all it clones until they execute something else. Never given back.
+/// `count` numbers, all zero, shared by this process and all it clones until they execute something else. Never unmapped.
 pub fn numbers(count: NonZeroUsize) -> nix::Result<&'static [AtomicU64]> {
     let length = count.saturating_mul(NonZeroUsize::new(size_of::<AtomicU64>()).expect("8 bytes"));
     let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;

@@ -23,7 +23,7 @@ pub const OF_NOUNS: &[&str] = &["kernel", "launch", "lifecycle"];
 
 /// Edges inside a floor, each with why it is there. `*` stands for every file of the directory.
 pub const EDGES: &[(&str, &str, &str)] = &[
-    ("main", "cli", "main turns cli's result into an exit code"),
+    ("main", "cli", "main's entry point calls cli"),
     ("plan", "spec", "a plan is made from what was asked"),
     ("plan", "host", "and from what this machine can do"),
     ("timeline", "error", "a file that can't be written is told"),
@@ -31,7 +31,7 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     (
         "kernel::*",
         "kernel::procfs",
-        "whatever is read or written in /proc goes through the verified one",
+        "what is written to procfs, or read in it inside a namespace, goes through a verified handle",
     ),
     ("kernel::*", "kernel::safe_path", "whatever is opened in the hostile tree is opened there"),
     ("kernel::mounts", "kernel::id_maps", "an idmapped mount takes its maps from a user namespace"),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on, runtime, wait_for};
+use crate::support::{Container, Kind, kind, only_on, runtime, wait_for};
 
 /// A copy of the runtime, so that a successful attack harms only the test.
 fn copied_runtime(container: &Container) -> (std::path::PathBuf, Vec<u8>) {
@@ -86,5 +86,9 @@ fn the_runtimes_binary_is_unchanged_after_many_execs_under_attack() {
         exec.args(["exec", &container.id, "/proc/self/exe", "--version"]);
         container.complete(exec);
     }
+    let log = fs::read_to_string(container.rootfs().join("tmp/log")).unwrap_or_default();
+    // The peers' binaries want libraries that the image lacks: none of them is ever seen running.
+    let tried = kind() != Kind::Etui || log.starts_with("opened\n");
+    assert!(tried, "the attack has seen no runtime: {log:?}");
     assert_eq!(fs::read(copy).unwrap(), before, "the runtime's binary has changed");
 }

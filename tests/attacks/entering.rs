@@ -74,6 +74,8 @@ fn a_process_that_is_born_among_others_can_not_be_looked_into() {
     }
     first.up();
     let secret = secret(&first);
+    // Who can look into a process sees with rights of its own.
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
 
     let mut second = Container::sleeping();
     second.give_user_namespace();

@@ -4,9 +4,13 @@ use std::process::Command;
 
 const MARK: &str = "ETUI_TEST_ALONE";
 
-/// Whether these tests can do what they need to.
+/// Whether these tests can do what they need to; where they can't, the test is noted as skipped.
 pub fn root() -> bool {
-    nix::unistd::geteuid().is_root()
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        crate::support::skip("not root");
+    }
+    root
 }
 
 /// Runs `body` in a process of its own, of one thread: this test program again, with this test only.

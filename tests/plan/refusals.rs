@@ -177,7 +177,10 @@ fn of_mounts() {
         (mount(json!({"destination": "/m", "type": "a\0"})), "mounts[1] (/m): type: contains"),
         (bind(json!({"source": null})), "mounts[1] (/m): source: a bind mount needs one"),
         (bind(json!({"source": "/s\0"})), "mounts[1] (/m): source: contains a null byte"),
-        (bind(json!({"options": ["size=1"]})), "mounts[1] (/m): options: \"size=1\" is no option"),
+        (
+            bind(json!({"options": ["size=1"]})),
+            "mounts[1] (/m): options: \"size=1\" is not a valid option",
+        ),
         (bind(json!({"options": ["r\0o"]})), "mounts[1] (/m): options: \"r\\0o\" contains"),
         (bind(json!({"uidMappings": map})), "mounts[1] (/m): uidMappings and gidMappings: one"),
         (bind(json!({"options": ["idmap"]})), "mounts[1] (/m): options: idmap without"),
@@ -303,7 +306,7 @@ fn of_resources() {
         (rule(json!({"type": "c"})), "linux.resources.devices[1]: access: \"\""),
         (
             rule(json!({"type": "c", "major": -2, "access": "r"})),
-            "linux.resources.devices[1]: major: -2 is no device number",
+            "linux.resources.devices[1]: major: -2 is not a valid device number",
         ),
         (resources(json!({"memory": {"limit": -2}})), "linux.resources.memory.limit: -2"),
         (resources(json!({"memory": {"swap": 1}})), "linux.resources.memory.swap: unable"),

@@ -177,12 +177,12 @@ fn shift_right(register: Register, bits: i32) -> Instruction {
     with_constant(SHIFT_RIGHT, register, bits)
 }
 
-/// Jumps over so many instructions unless the register holds the number.
+/// Skips `count` instructions unless the register holds the number.
 fn unless_equal(register: Register, number: u32, over: usize) -> Instruction {
     jump_over(over, with_constant(JUMP_UNLESS_EQUAL, register, number.cast_signed()))
 }
 
-/// Jumps over so many instructions if the register holds the number.
+/// Skips `count` instructions if the register holds the number.
 fn if_equal(register: Register, number: u32, over: usize) -> Instruction {
     jump_over(over, with_constant(JUMP_IF_EQUAL, register, number.cast_signed()))
 }

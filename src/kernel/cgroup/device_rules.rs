@@ -1,4 +1,4 @@
-//! Rules of a device filter: which accesses to which devices are allowed or denied. Knows not how they are enforced.
+//! Rules of a device filter: which accesses to which devices are allowed or denied. Does not know how they are enforced.
 
 use std::fmt;
 

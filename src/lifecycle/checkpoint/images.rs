@@ -71,7 +71,7 @@ impl Images {
         }
         match self.path.join(parent).is_dir() {
             true => Ok(()),
-            false => Err(Error::refused(format!("--parent-path: {parent:?} is no directory"))),
+            false => Err(Error::refused(format!("--parent-path: {parent:?} is not a directory"))),
         }
     }
 

@@ -53,7 +53,7 @@ fn number(name: &str, value: Option<i64>) -> Result<Option<u32>> {
         None | Some(-1) => Ok(None),
         Some(value) => u32::try_from(value)
             .map(Some)
-            .map_err(|_| Error::refused(format!("{name}: {value} is no device number"))),
+            .map_err(|_| Error::refused(format!("{name}: {value} is not a valid device number"))),
     }
 }
 

@@ -258,10 +258,10 @@ fn refuses_device_rules_that_make_no_sense() {
         (r#"{"type":"p","access":"r"}"#, r#"type: "p" is none of a, b, c"#),
         (r#"{"type":"c","access":""}"#, r#"access: "" is not made of r, w and m"#),
         (r#"{"type":"c","access":"rx"}"#, r#"access: "rx" is not made of r, w and m"#),
-        (r#"{"type":"c","major":-2,"access":"r"}"#, "major: -2 is no device number"),
+        (r#"{"type":"c","major":-2,"access":"r"}"#, "major: -2 is not a valid device number"),
         (
             r#"{"type":"c","minor":4294967296,"access":"r"}"#,
-            "minor: 4294967296 is no device number",
+            "minor: 4294967296 is not a valid device number",
         ),
     ] {
         let error = filter(&format!(r#"{{"resources":{{"devices":[{rule}]}}}}"#)).unwrap_err();

@@ -76,7 +76,9 @@ impl<'a> Parser<'a> {
             "true" | "false" if matches!(wanted, "" | "b") => Ok(Value::Bool(word == "true")),
             _ => match TYPES.iter().find(|(name, _)| *name == word) {
                 Some((_, signature)) => self.value(signature),
-                None => Err(Error::refused(format!("{word:?} is no value; text is put in quotes"))),
+                None => Err(Error::refused(format!(
+                    "{word:?} is not a valid value; text is put in quotes"
+                ))),
             },
         }
     }
@@ -87,7 +89,7 @@ impl<'a> Parser<'a> {
             "" => String::new(),
             wanted => wanted
                 .strip_prefix('a')
-                .ok_or_else(|| Error::refused(format!("a list is no {wanted:?}")))?
+                .ok_or_else(|| Error::refused(format!("a list is not of type {wanted:?}")))?
                 .to_owned(),
         };
         let mut values = Vec::new();
@@ -114,7 +116,7 @@ impl<'a> Parser<'a> {
         let tuple = Value::Struct(values);
         match tuple.signature() {
             signature if wanted.is_empty() || signature == wanted => Ok(tuple),
-            signature => Err(Error::refused(format!("{signature:?} is no {wanted:?}"))),
+            signature => Err(Error::refused(format!("{signature:?} is not of type {wanted:?}"))),
         }
     }
 
@@ -173,7 +175,7 @@ fn of_text(text: String, wanted: &str) -> Result<Value> {
         "" | "s" => Ok(Value::String(text)),
         "o" => Ok(Value::Path(text)),
         "g" => Ok(Value::Signature(text)),
-        other => Err(Error::refused(format!("text is no {other:?}"))),
+        other => Err(Error::refused(format!("text is not of type {other:?}"))),
     }
 }
 
@@ -195,7 +197,7 @@ fn of_number(text: &str, wanted: &str) -> Result<Value> {
         "d" => text.parse().ok().map(Value::Double),
         _ => None,
     };
-    number.ok_or_else(|| Error::refused(format!("{text:?} is no {wanted:?}")))
+    number.ok_or_else(|| Error::refused(format!("{text:?} is not a valid {wanted:?}")))
 }
 
 /// Decimal, hexadecimal (`0x`) or octal (`0`), as in C.

@@ -159,7 +159,7 @@ impl Bus {
     }
 
     fn next(&mut self, deadline: Instant) -> Result<Message> {
-        let strange = || Error::new("systemd sent what is no message of D-Bus");
+        let strange = || Error::new("systemd sent something that is not a D-Bus message");
         loop {
             if let Some((prefix, rest)) = self.received.split_first_chunk::<PREFIX>() {
                 let length = message::length_after(prefix).ok_or_else(strange)?;
@@ -260,7 +260,7 @@ fn user_sockets() -> Result<Vec<Address>> {
         addresses.push((directory.join("bus"), Between::Broker));
     }
     if addresses.is_empty() {
-        return Err(Error::new("no systemd of this user is to be found").hint(
+        return Err(Error::new("no systemd user manager found").hint(
             "neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set: log in as the user, or leave out --systemd-cgroup",
         ));
     }
@@ -374,7 +374,7 @@ mod tests {
         assert!(silent.to_string().starts_with("systemd did not answer in time"), "{silent}");
         say(&systemd, &[0; PREFIX]);
         let nonsense = bus.next(Instant::now() + PATIENCE).unwrap_err();
-        assert_eq!(nonsense.to_string(), "systemd sent what is no message of D-Bus");
+        assert_eq!(nonsense.to_string(), "systemd sent something that is not a D-Bus message");
         bus.received.clear();
         drop(systemd);
         let gone = bus.next(Instant::now() + PATIENCE).unwrap_err();

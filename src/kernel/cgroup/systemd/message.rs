@@ -22,15 +22,15 @@ mod field {
 /// A call of a method.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call<'a> {
-    /// Whose.
+    /// Bus name.
     pub destination: &'a str,
-    /// Of which object.
+    /// Object path.
     pub path: &'a str,
-    /// Of which of its interfaces.
+    /// Interface.
     pub interface: &'a str,
-    /// Which.
+    /// Method.
     pub method: &'a str,
-    /// With what.
+    /// Arguments.
     pub arguments: &'a [Value],
 }
 
@@ -73,28 +73,28 @@ fn header(code: u8, value: Value) -> Value {
 /// What kind of message came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Nothing for us.
+    /// METHOD_CALL: nothing for us.
     Call,
-    /// An answer.
+    /// METHOD_RETURN.
     Return,
-    /// A refusal.
+    /// ERROR.
     Error,
-    /// News.
+    /// SIGNAL.
     Signal,
 }
 
 /// A message that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Which kind.
+    /// Its type.
     pub kind: Kind,
-    /// Which of our calls it answers.
+    /// The serial of the call it answers (REPLY_SERIAL).
     pub answers: Option<u32>,
-    /// Which signal it is; empty for others.
+    /// The signal's name (MEMBER); empty for others.
     pub member: String,
-    /// What the refusal is called; empty for others.
+    /// The error's name (ERROR_NAME); empty for others.
     pub error: String,
-    /// What it says.
+    /// The arguments, not decoded yet.
     pub body: Vec<u8>,
 }
 

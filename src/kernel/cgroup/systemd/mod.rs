@@ -103,8 +103,8 @@ impl Systemd {
         let body = self.bus.call(&get)?.map_err(|refusal| explain(&call(), &refusal))?;
         let mut reader = Reader::new(&body);
         let text = reader.signature().filter(|of| *of == "s").and_then(|_| reader.string());
-        let text =
-            text.ok_or_else(|| Error::new(format!("systemd's answer is no text: {}", call())))?;
+        let text = text
+            .ok_or_else(|| Error::new(format!("systemd's answer is not a string: {}", call())))?;
         Ok(text.to_owned())
     }
 
@@ -315,7 +315,7 @@ impl Refusal {
 
 /// As the bus takes it.
 fn process_id(pid: i32) -> Result<u32> {
-    u32::try_from(pid).map_err(|_| Error::new(format!("{pid} is no process id")))
+    u32::try_from(pid).map_err(|_| Error::new(format!("{pid} is not a valid process id")))
 }
 
 fn explain(method: &str, refusal: &Refusal) -> Error {

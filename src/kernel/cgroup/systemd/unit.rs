@@ -94,7 +94,7 @@ impl Slice {
     /// The slice `name`; one that systemd would refuse is refused.
     pub fn parse(name: &str) -> Result<Slice> {
         let refuse = |why: &str| {
-            Err(Error::refused(format!("{name:?} is no name of a slice: {why}"))
+            Err(Error::refused(format!("{name:?} is not a valid slice name: {why}"))
                 .hint("a slice is called like user-1000.slice, which lies in user.slice"))
         };
         let Some(stem) = name.strip_suffix(SLICE) else {
@@ -129,7 +129,7 @@ fn must_be_unit_name(name: &str) -> Result<()> {
     let of_units = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
     let stem = name.rsplit_once('.').map_or("", |(stem, _)| stem);
     if stem.is_empty() || name.len() > LONGEST || !name.bytes().all(of_units) {
-        return Err(Error::refused(format!("{name:?} is no name of a unit"))
+        return Err(Error::refused(format!("{name:?} is not a valid unit name"))
             .hint("at most 255 letters, digits and :-_.\\@; systemd-escape(1) writes the others"));
     }
     Ok(())
