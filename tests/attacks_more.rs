@@ -4,11 +4,15 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -282,4 +286,55 @@ fn a_container_being_made_is_deleted_by_force_alone() {
     assert_eq!(container.pid(), pid);
     container.start().ok();
     assert_eq!(container.status(), "running");
+}
+
+/// A `create` that was killed before its process was known leaves the name of a unit, which may be another's by now: where
+/// somebody lives in it, systemd is not asked to stop it. Who stands in for systemd here only counts who comes.
+#[test]
+fn a_unit_that_may_be_anothers_is_not_stopped() {
+    if !only_on(&[Kind::Etui], "keeps other records") {
+        return;
+    }
+    let container = Container::new();
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    fs::create_dir("/run/systemd").unwrap();
+    let systemd = UnixListener::bind("/run/systemd/private").unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    thread::spawn(move || {
+        for _ in systemd.incoming() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let unit = format!("{}scope", container.id);
+    let cgroup = Path::new("/sys/fs/cgroup").join(&unit);
+    fs::create_dir(&cgroup).unwrap();
+    let mut sleeper = Command::new("sleep")
+        .arg("30")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    fs::write(cgroup.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+    let leave_record = || {
+        let record =
+            json!({ "id": container.id, "cgroup_paths": { "": cgroup }, "systemd_unit": unit });
+        let directory = container.root().join(&container.id);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("state.json"), record.to_string()).unwrap();
+    };
+
+    leave_record();
+    let deleted = container.delete().ok();
+    assert!(deleted.stderr.contains("is left, for it may not be the container's"), "{deleted:#?}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "systemd was asked");
+    assert!(sleeper.try_wait().unwrap().is_none());
+
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    leave_record();
+    container.delete().ok();
+    assert_ne!(asked.load(Ordering::Relaxed), 0);
+    assert!(!cgroup.exists());
+    umount2("/run", MntFlags::MNT_DETACH).unwrap();
 }

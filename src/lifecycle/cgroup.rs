@@ -97,9 +97,12 @@ pub(super) fn keeper<'r>(
 
 /// Where the cgroup is below its unit's own: the annotation `run.oci.systemd.subgroup` may say so.
 fn in_unit(cgroup: &Path, unit: &str) -> Option<PathBuf> {
-    let own =
-        cgroup.ancestors().find(|above| above.file_name().is_some_and(|name| name == unit))?;
-    cgroup.strip_prefix(own).ok().map(Path::to_owned)
+    cgroup.strip_prefix(of_unit(cgroup, unit)?).ok().map(Path::to_owned)
+}
+
+/// The unit's own cgroup.
+pub(super) fn of_unit<'c>(cgroup: &'c Path, unit: &str) -> Option<&'c Path> {
+    cgroup.ancestors().find(|above| above.file_name().is_some_and(|name| name == unit))
 }
 
 /// Makes the cgroup; or has everything ready for systemd to make it.

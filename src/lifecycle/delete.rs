@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 use super::container::Container;
 use super::{Global, cgroup as container_cgroup, hooks_outside, rdt};
 use crate::error::{Context, Error, Kind, Result};
-use crate::kernel::cgroup::{self, Directory, removal};
+use crate::kernel::cgroup::processes::{self, Left, wait_until_empty};
+use crate::kernel::cgroup::{Directory, removal};
 use crate::kernel::process::Waited;
 use crate::record::Record;
 use crate::record::store::Store;
@@ -104,7 +105,7 @@ pub(super) fn remove(store: &Store, record: &Record) -> Result<()> {
             Some(_) => empty_cgroup(path)
                 .and_then(|()| stop_unit(record, path))
                 .and_then(|()| removal::remove(path, PATIENCE)),
-            None => stop_unit(record, path).map(|()| remove_unproven(path)),
+            None => remove_unproven(store, record, path),
         }
         .context("remove the cgroup")?;
     }
@@ -157,12 +158,27 @@ fn wait_until_gone(cgroup: &Path) {
 }
 
 /// A record without a process was left by a `create` that was killed before it wrote one down, perhaps before it saw that
-/// the cgroup is in use: what lives there may be another's, and is not ours to kill. A process of ours ends by itself, for
-/// its parent is gone.
-fn remove_unproven(path: &Path) {
-    if let Err(error) = removal::remove(path, ENDS_BY_ITSELF) {
-        warn(format!("{} is left, for it may not be the container's: {error}", path.display()));
+/// the cgroup is in use: what lives there may be another's, and is not ours to kill, nor its unit ours to stop. A process of
+/// ours ends by itself, for its parent is gone; where the parent is there, it is who undoes what it has made.
+fn remove_unproven(store: &Store, record: &Record, path: &Path) -> Result<()> {
+    let patience = if store.is_being_made(&record.id)? { Duration::ZERO } else { ENDS_BY_ITSELF };
+    let units_own = container_cgroup::of_unit(path, &record.systemd_unit).unwrap_or(path);
+    let left = match Directory::open(units_own) {
+        Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Left::Nobody,
+        cgroup => wait_until_empty(&cgroup?, Instant::now() + patience)?,
+    };
+    let removed = match left {
+        Left::Nobody => {
+            stop_unit(record, path)?;
+            removal::remove(path, patience)
+        }
+        Left::Somebody => Err(Error::new("some process is still in it")),
+    };
+    if let Err(error) = removed {
+        let left = units_own.display();
+        warn(format!("{left} is left, for it may not be the container's: {error}"));
     }
+    Ok(())
 }
 
 /// A container without a pid namespace may have left processes behind; so may `exec`.
@@ -170,6 +186,6 @@ fn empty_cgroup(path: &Path) -> Result<()> {
     match Directory::open(path) {
         Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),
-        Ok(directory) => cgroup::processes::kill(&directory),
+        Ok(directory) => processes::kill(&directory),
     }
 }

@@ -50,14 +50,14 @@ impl Directory {
         &self.path
     }
 
-    /// The kernel takes the mark away when we end, however we do: it is a lock of the open file (fcntl(2), `F_OFD_SETLK`),
-    /// which those of flock(2) don't meet. Without it, on a file system that has none, a container is seen as *creating* only
-    /// once it has a process.
+    /// The kernel takes the mark away when we end, however we do: it is a lock of this process (fcntl(2), `F_SETLK`), which
+    /// no child inherits and those of flock(2) don't meet. It goes too when we close any descriptor of this directory. Without
+    /// it, on a file system that has none, a container is seen as *creating* only once it has a process.
     fn mark(&self) {
-        let _ = fcntl(&self.fd, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
+        let _ = fcntl(&self.fd, FcntlArg::F_SETLK(&whole(libc::F_RDLCK)));
     }
 
-    /// Whether somebody else has it marked.
+    /// Whether somebody has it marked. Asked as a lock of the open file would, which those of this process meet as well.
     pub fn is_marked(&self) -> bool {
         let mut found = whole(libc::F_WRLCK);
         let asked = fcntl(&self.fd, FcntlArg::F_OFD_GETLK(&mut found));
