@@ -12,3 +12,5 @@ mod entering;
 mod image;
 #[path = "attacks/inside.rs"]
 mod inside;
+#[path = "attacks/locked_mounts.rs"]
+mod locked_mounts;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, stat};
+use nix::unistd::{chroot, fchdir};
 
 use super::procfs::Procfs;
 use crate::error::{Call, Context, Error, Result};
@@ -163,6 +164,17 @@ pub fn join(namespace: Namespace, fd: BorrowedFd<'_>) -> Result<()> {
             )),
             _ => error,
         })
+}
+
+/// Joins a mount namespace, at `root` in it: setns(2) alone ends at the namespace's own root, which shows other paths where
+/// we are in a chroot(2).
+pub fn join_mounts(namespace: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<()> {
+    join(Namespace::Mount, namespace).map_err(|error| match error.errno() {
+        Some(nix::errno::Errno::EPERM) => error.hint("it takes CAP_SYS_ADMIN and CAP_SYS_CHROOT"),
+        _ => error,
+    })?;
+    fchdir(root).call(|| "fchdir(root)")?;
+    chroot(".").call(|| "chroot(\".\")")
 }
 
 /// Makes new namespaces of the kinds in `flags` for this process.

@@ -97,6 +97,14 @@ impl Procfs {
         Ok(namespace)
     }
 
+    /// Opens the root directory of a process for its path.
+    pub fn open_root(&self, process: i32) -> Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let directory = self.open_file(&process.to_string(), flags)?;
+        openat(&directory, "root", flags | OFlag::O_CLOEXEC, Mode::empty())
+            .call(|| format!("open(\"/proc/{process}/root\")"))
+    }
+
     /// Writes `bytes` to the file at `path` in one call.
     pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> Result<()> {
         let bytes = bytes.as_ref();

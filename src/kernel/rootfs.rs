@@ -96,12 +96,18 @@ pub fn arrived(rootfs: &Rootfs) -> Result<Tree> {
     Ok(Tree::new(root))
 }
 
+/// Separates this mount namespace from the host's: no event travels where it should not.
+pub fn separate(rootfs: &Rootfs) -> Result<()> {
+    let initial = flags(rootfs.initial_propagation);
+    mount(None::<&str>, "/", None::<&str>, initial, None::<&str>)
+        .call(|| format!("mount(\"/\", {initial:?})"))
+}
+
 /// Separates this mount namespace from the host's, and mounts the root's tree over itself: pivot_root(2) wants a mount
 /// point, and createContainer hooks look for the container's mounts there.
 pub fn attach(rootfs: &Rootfs, prepared: Option<OwnedFd>) -> Result<Tree> {
+    separate(rootfs)?;
     let initial = rootfs.initial_propagation;
-    mount(None::<&str>, "/", None::<&str>, flags(initial), None::<&str>)
-        .call(|| format!("mount(\"/\", {:?})", flags(initial)))?;
     let place = match open_directory(&rootfs.path) {
         // The root of a user namespace may not be allowed to go there; any place will do for it.
         Err(error) if error.errno() == Some(Errno::EACCES) => open_directory(Path::new("/"))?,

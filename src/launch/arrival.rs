@@ -6,12 +6,19 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 
+use super::deputy::Detached;
 use crate::error::{Context, Result};
 use crate::kernel::mounts::{self, Prepared, Tree};
 use crate::kernel::namespaces::{self, Namespace};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::{capabilities, devices, masks, rootfs};
 use crate::plan::Plan;
+
+/// Whether the clone makes the mount namespace, with the user namespace that owns it: whoever makes mounts for init goes there
+/// while init waits for its ids.
+pub(super) fn is_born_there(plan: &Plan) -> bool {
+    plan.namespaces.separates(Namespace::User)
+}
 
 /// A mount namespace to move to.
 #[derive(Debug)]
@@ -33,18 +40,14 @@ impl Departure {
     pub fn namespace_to_make(&self, plan: &Plan) -> CloneFlags {
         match self {
             Departure::ToRootAlone(_) => CloneFlags::empty(),
+            Departure::WithHostsTree if is_born_there(plan) => CloneFlags::empty(),
             Departure::WithHostsTree => plan.namespaces.flags_among(&[Namespace::Mount]),
         }
     }
 
-    /// Goes there; every other namespace is entered. `root`, `mounts` and `devices` are what our parent has made for us.
-    pub fn arrive(
-        self,
-        plan: &Plan,
-        root: Option<OwnedFd>,
-        mounts: Vec<Prepared>,
-        devices: Vec<Prepared>,
-    ) -> Result<Arrival> {
+    /// Goes there; every other namespace is entered. `detached` is what was made for us.
+    pub fn arrive(self, plan: &Plan, detached: Detached) -> Result<Arrival> {
+        let Detached { root, mounts, devices } = detached;
         match self {
             Departure::WithHostsTree => {
                 let tree = rootfs::attach(&plan.rootfs, root)?;

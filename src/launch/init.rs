@@ -12,6 +12,7 @@ use nix::unistd::{getpid, sethostname, setsid};
 use super::arrival::{Arrival, Departure, with_prepared};
 use super::birth::Birthplace;
 use super::channel::Channel;
+use super::deputy::{self, Detached};
 use super::messages::{ToInit, ToParent};
 use super::payload::{self, Program};
 use super::start_gate::Gate;
@@ -39,12 +40,8 @@ pub struct Inheritance<'a> {
     pub gate: Gate,
     /// Namespaces to join, but for those its parent has joined on its behalf.
     pub joins: Vec<(Namespace, OwnedFd)>,
-    /// The root's tree, where init may not make it.
-    pub root: Option<OwnedFd>,
-    /// For each mount, a detached one where init may not make it.
-    pub mounts: Vec<Prepared>,
-    /// For each device node, a detached bind of the host's, where init may not make it.
-    pub devices: Vec<Prepared>,
+    /// Mounts that init may not make; none where they are still to come.
+    pub detached: Option<Detached>,
     /// Where the terminal's master goes; to the parent when there is none.
     pub console_socket: Option<OwnedFd>,
     /// Where its standard streams come from, when it has no terminal.
@@ -84,7 +81,7 @@ struct Ready<'a> {
 }
 
 fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
-    let Inheritance { procfs, gate, joins, root, mounts, devices, .. } = inheritance;
+    let Inheritance { procfs, gate, joins, detached, .. } = inheritance;
     let Inheritance { console_socket, streams, preserve_fds, .. } = inheritance;
     let Inheritance { own_binary, hook_outputs, .. } = inheritance;
 
@@ -101,7 +98,9 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     raise_loopback(plan)?;
     timeline::done("enter namespaces");
 
-    let mut arrival = departure.arrive(plan, root, mounts, devices)?;
+    let detached = detached.map_or_else(|| deputy::receive(plan, channel), Ok)?;
+    timeline::done("wait for mounts");
+    let mut arrival = departure.arrive(plan, detached)?;
     timeline::done("attach the root");
     attach_mounts(plan, &mut arrival, channel)?;
     timeline::done("mount");

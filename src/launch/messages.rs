@@ -1,11 +1,13 @@
 //! What parent and init say to each other; `launch/mod.rs` draws in which order. Knows no transport.
 
+use std::iter;
 use std::mem::discriminant;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use super::channel::{self, Channel, Packet};
 use crate::error::{Error, Result};
 use crate::kernel::streams::{PipeEnd, Stream};
+use crate::sys::socket::MAX_DESCRIPTORS;
 
 /// What init hears.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub enum ToInit {
     Placed,
     /// The id maps of its user namespace are written.
     IdsMapped,
+    /// Its mounts could not be made by whoever has the right to.
+    Failed(Error),
     /// The network namespace it is to enter.
     Network(OwnedFd),
     /// The system call filter it is to load, as `kernel::seccomp` writes one down; empty for none.
@@ -58,6 +62,7 @@ impl ToInit {
         match self {
             ToInit::Placed => channel.send(b"p", &[]),
             ToInit::IdsMapped => channel.send(b"i", &[]),
+            ToInit::Failed(error) => channel.send(&failure(error), &[]),
             ToInit::Network(namespace) => channel.send(b"n", &[namespace.as_fd()]),
             ToInit::HooksRan => channel.send(b"h", &[]),
             ToInit::LimitsSet => channel.send(b"l", &[]),
@@ -86,6 +91,37 @@ impl ToInit {
                 heard => return Err(out_of_order(&format!("{heard:?} instead of {self:?}"))),
             }
         }
+    }
+
+    /// Sends detached mounts in their order, as many messages as they take; none for one that init makes itself.
+    pub fn send_detached(
+        mounts: impl Iterator<Item = Option<OwnedFd>>,
+        channel: &Channel,
+    ) -> Result<()> {
+        let mounts: Vec<_> = mounts.collect();
+        mounts.chunks(MAX_DESCRIPTORS).try_for_each(|mounts| {
+            let made = mounts.iter().map(|mount| u8::from(mount.is_some()));
+            let bytes: Vec<_> = iter::once(b'm').chain(made).collect();
+            let descriptors: Vec<_> = mounts.iter().flatten().map(AsFd::as_fd).collect();
+            channel.send(&bytes, &descriptors)
+        })
+    }
+
+    /// Waits for `count` detached mounts.
+    pub fn wait_detached(count: usize, channel: &Channel) -> Result<Vec<Option<OwnedFd>>> {
+        let mut mounts = Vec::with_capacity(count);
+        while mounts.len() < count {
+            let Packet { bytes, descriptors } = channel.receive()?.ok_or_else(parent_is_gone)?;
+            let mut descriptors = descriptors.into_iter();
+            match &*bytes {
+                [b'm', made @ ..] => mounts.extend(
+                    made.iter().map(|made| if *made == 1 { descriptors.next() } else { None }),
+                ),
+                [b'e', error @ ..] => return Err(failed(error)),
+                _ => return Err(out_of_order("something else instead of mounts")),
+            }
+        }
+        Ok(mounts)
     }
 
     /// Waits for the network namespace.
@@ -178,9 +214,7 @@ impl ToParent {
             ([b'w', text @ ..], None) => {
                 Ok(ToParent::Warning(String::from_utf8_lossy(text).into_owned()))
             }
-            ([b'e', error @ ..], None) => Ok(ToParent::Failed(
-                serde_json::from_slice(error).unwrap_or_else(|_| out_of_order("a garbled failure")),
-            )),
+            ([b'e', error @ ..], None) => Ok(ToParent::Failed(failed(error))),
             _ => Err(out_of_order("an unknown message")),
         }
     }
@@ -193,6 +227,10 @@ fn failure(error: &Error) -> Vec<u8> {
         [b"e".as_slice(), &text].concat()
     });
     shortened.find(|message| message.len() <= channel::LONGEST).unwrap_or_default()
+}
+
+fn failed(error: &[u8]) -> Error {
+    serde_json::from_slice(error).unwrap_or_else(|_| out_of_order("a garbled failure"))
 }
 
 fn out_of_order(what: &str) -> Error {

@@ -9,7 +9,10 @@
 //!  clone3 ---------------------------------------> becomes the leader of a session
 //!  [user namespace: write the id maps]
 //!                        ------ IdsMapped -------> becomes root of it
-//!                                                  namespaces, root file system, first mounts
+//!                                                  namespaces
+//!  [user namespace: a deputy in init's mount
+//!  namespace (deputy.rs) makes what init may not]
+//!                        ------ Detached --------> root file system, first mounts
 //!  OOM score; wait for the network namespace
 //!                        ------ Network ---------> enters it
 //!                                                  mounts that depend on it, the others, /dev
@@ -37,7 +40,7 @@
 //! ```
 //!
 //! Where nothing is left to be done between Ready and Start, Start is said as soon as the container is on record, and init
-//! finds it when it gets there. At any point init may say Failed instead, and ends. When the channel ends before Committed
+//! finds it when it gets there. At any point init may say Failed instead, and ends; a deputy's Failed becomes its own. When the channel ends before Committed
 //! or Start, its parent is gone, and init ends too. A process that joins a running container (join.rs) uses the same
 //! messages, but for the hooks.
 
@@ -45,6 +48,7 @@ mod arrival;
 mod birth;
 pub mod channel;
 mod death;
+mod deputy;
 pub mod init;
 pub mod join;
 mod listener;

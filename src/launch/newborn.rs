@@ -1,6 +1,7 @@
 //! A process between its clone and its independence, from outside. Knows what it may ask for, not what it does.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +16,7 @@ use crate::hooks::{self, Hook, Outputs};
 use crate::kernel::cgroup::Directory;
 use crate::kernel::limits::{self, Rlimit};
 use crate::kernel::own_binary::View;
-use crate::kernel::process::{self, Doomed, Execution, Pidfd};
+use crate::kernel::process::{self, Doomed, Execution, Pidfd, Waited};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Listener;
 use crate::kernel::signals::Signals;
@@ -128,6 +129,23 @@ impl<'a> Newborn<'a> {
     /// Its descriptor.
     pub fn pidfd(&self) -> &Pidfd {
         self.pidfd.pidfd()
+    }
+
+    /// Where it is spoken to.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Why it ended, where it has: that tells more than the failure of whoever missed it.
+    pub(super) fn last_word(&self) -> Option<Error> {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let ended = matches!(self.pidfd().wait_exit(PATIENCE), Ok(Waited::Ended));
+        while ended && let Ok(Some(said)) = ToParent::receive(&self.channel) {
+            if let ToParent::Failed(own) = said {
+                return Some(own);
+            }
+        }
+        None
     }
 
     /// Gives it its filter, as `kernel::seccomp` writes one down; empty for none.

@@ -2,8 +2,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::sched::CloneFlags;
+
+use super::arrival;
 use super::birth::{self, Birth};
 use super::channel::Channel;
+use super::deputy::{Errand, Maker};
 use super::init::{self, Inheritance};
 use super::messages::ToInit;
 use super::network::{self, Network};
@@ -12,13 +16,12 @@ use super::start_gate::Gate;
 use crate::error::{Context, Result};
 use crate::hooks::Outputs;
 use crate::kernel::cgroup::Home;
-use crate::kernel::mounts::{self, Locks, Prepared};
 use crate::kernel::namespaces::{self, Namespace, Namespaces};
 use crate::kernel::own_binary::View;
 use crate::kernel::procfs::Procfs;
 use crate::kernel::seccomp::Source;
 use crate::kernel::signals::Signals;
-use crate::kernel::{capabilities, devices, id_maps, net_devices, rootfs, streams};
+use crate::kernel::{id_maps, net_devices, streams};
 use crate::plan::Plan;
 use crate::spec::state::Status;
 use crate::timeline;
@@ -53,14 +56,11 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     let Cradle { own_binary, hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
-    let (root, mounts, devices) = prepare_what_init_may_not(plan)?;
+    let maker = Maker::choose(plan)?;
+    let detached = maker.make_beforehand(plan)?;
     let (ours, theirs) = Channel::pair()?;
     let init_waits_alone = gate.outlives_parent();
-    let mut flags = plan.namespaces.flags_among(&BY_CLONE);
-    if !network::is_made_by_parent(plan) {
-        flags |= plan.namespaces.flags_among(&[Namespace::Network]);
-    }
-
+    let flags = made_by_clone(plan);
     let way_back = match plan.namespaces.joins(Namespace::Pid) {
         Some(_) => Some(procfs.open_namespace("self/ns", Namespace::Pid.file())?),
         None => None,
@@ -77,9 +77,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
                 procfs,
                 gate,
                 joins,
-                root,
-                mounts,
-                devices,
+                detached,
                 console_socket,
                 streams,
                 preserve_fds,
@@ -103,6 +101,13 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
     if plan.namespaces.joins(Namespace::User).is_none() {
         newborn.set_oom_score(&procfs, plan.process.oom_score_adj)?;
     }
+    let errand = match maker {
+        Maker::Deputy => Some(
+            Errand::to(&procfs, newborn.pid())
+                .map_err(|error| newborn.last_word().unwrap_or(error))?,
+        ),
+        Maker::Init | Maker::Parent => None,
+    };
     if plan.namespaces.creates(Namespace::User) {
         let way = id_maps::Way::choose(&plan.uid_map, &plan.gid_map)?;
         id_maps::write(&procfs, pid, &plan.uid_map, &plan.gid_map, way)
@@ -110,7 +115,22 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
         newborn.say(&ToInit::IdsMapped)?;
     }
     timeline::done("oom score, id maps");
+    if let Some(errand) = errand {
+        errand.run(plan, newborn.channel())?;
+        timeline::done("mounts for the user namespace");
+    }
     Ok(newborn)
+}
+
+fn made_by_clone(plan: &Plan) -> CloneFlags {
+    let mut flags = plan.namespaces.flags_among(&BY_CLONE);
+    if !network::is_made_by_parent(plan) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Network]);
+    }
+    if arrival::is_born_there(plan) {
+        flags |= plan.namespaces.flags_among(&[Namespace::Mount]);
+    }
+    flags
 }
 
 /// Gives init the network namespace that was made for it, with the interfaces it gets: before its hooks run and its kernel
@@ -148,33 +168,6 @@ fn open_joins(namespaces: &Namespaces) -> Result<Vec<(Namespace, OwnedFd)>> {
 /// The user namespace has to be joined before the others are made, the pid namespace before init is born.
 fn joined_beforehand(namespace: Namespace) -> bool {
     matches!(namespace, Namespace::User | Namespace::Pid)
-}
-
-type PreparedMounts = (Option<OwnedFd>, Vec<Prepared>, Vec<Prepared>);
-
-/// In a user namespace init can neither read every path of the host nor make device nodes: where we have the rights it
-/// will lack, we make the mounts detached and pass them on.
-fn prepare_what_init_may_not(plan: &Plan) -> Result<PreparedMounts> {
-    let propagation = plan.rootfs.initial_propagation;
-    let separate = plan.namespaces.separates(Namespace::User) && may_mount()?;
-    let locks = if separate { Locks::OfUserNamespace } else { Locks::OfKernel };
-    let mut prepared = Vec::new();
-    for mount in &plan.mounts {
-        let ours = separate || mounts::needs_privileged_preparation(mount);
-        prepared.push(if ours { mounts::prepare(mount, propagation, locks)? } else { None });
-    }
-    if !separate {
-        return Ok((None, prepared, Vec::new()));
-    }
-    let root = rootfs::detached(&plan.rootfs)?;
-    propagation.apply(root.as_fd())?;
-    let nodes = plan.dev.iter().flat_map(|dev| &dev.nodes);
-    let nodes = nodes.map(|node| devices::detached(&node.path).map(Some)).collect::<Result<_>>()?;
-    Ok((Some(root), prepared, nodes))
-}
-
-fn may_mount() -> Result<bool> {
-    Ok(capabilities::effective()?.0 & caps::Capability::CAP_SYS_ADMIN.bitmask() != 0)
 }
 
 /// What init may need of us until it is ready.

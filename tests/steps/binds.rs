@@ -105,3 +105,39 @@ fn a_user_namespace_clears_no_locked_attribute() {
     refused(in_user_namespace(), MsFlags::MS_NODEV, &["bind", "dev"], &words("nodev"));
     refused(in_user_namespace(), strict(), &["bind", "relatime"], "locked");
 }
+
+/// A message of a Unix socket carries 253 descriptors at most.
+#[test]
+fn a_user_namespace_has_as_many_binds_as_are_wanted() {
+    let mut container = in_user_namespace();
+    container.config["process"]["args"] = json!(["sh", "-c", "ls /dev/bound | wc -l"]);
+    for number in 0..600 {
+        let destination = format!("/dev/bound/{number}");
+        let bind = json!({
+            "destination": destination, "type": "bind", "source": "/dev/null", "options": ["bind"]
+        });
+        container.set("/mounts/-", bind);
+    }
+    assert_eq!(container.run().ok().text(), "600");
+}
+
+/// As without one: what may not be bound on the host is no longer so once the namespace is apart from it.
+#[test]
+fn a_user_namespace_has_what_is_unbindable_on_the_host() {
+    if !only_on(&[Kind::Etui, Kind::Runc], "it is bound on the host") {
+        return;
+    }
+    let mut container = in_user_namespace();
+    container.config["process"]["args"] = json!(["cat", "/in/below/file"]);
+    let source = Source::mounted(&container, MsFlags::empty());
+    let below = source.0.join("below");
+    fs::create_dir(&below).unwrap();
+    mount(Some("tmpfs"), &below, Some("tmpfs"), MsFlags::empty(), Some("mode=755")).unwrap();
+    fs::write(below.join("file"), "there").unwrap();
+    let none = None::<&str>;
+    mount(none, &below, none, MsFlags::MS_UNBINDABLE, none).unwrap();
+    container.set("/mounts/-", bind(&source.0, &["rbind"]));
+    let outcome = container.run();
+    umount(&below).unwrap();
+    assert_eq!(outcome.ok().text(), "there");
+}

@@ -12,6 +12,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
@@ -350,4 +351,10 @@ fn clone_host(path: &std::path::Path, follow: OFlag, reach: Reach) -> Result<Own
         .call(|| format!("open({path:?}, O_PATH)"))?;
     mount_api::clone_tree(fd.as_fd(), c"", reach)
         .call(|| format!("open_tree({path:?}, OPEN_TREE_CLONE, {reach:?})"))
+        .map_err(|error| match (error.errno(), reach) {
+            (Some(Errno::EINVAL), Reach::One) => error.hint(
+                "in a user namespace a directory is bound with the mounts below it (rbind), which may cover something",
+            ),
+            _ => error,
+        })
 }
