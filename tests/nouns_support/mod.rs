@@ -1,6 +1,7 @@
 //! Running a test alone in a process, whose credentials and namespaces it may spoil.
 
 use std::process::Command;
+use std::time::Duration;
 
 const MARK: &str = "ETUI_TEST_ALONE";
 
@@ -16,6 +17,8 @@ pub fn root() -> bool {
 /// Runs `body` in a process of its own, of one thread: this test program again, with this test only.
 pub fn alone(test: &str, body: impl FnOnce()) {
     if std::env::var_os(MARK).is_some() {
+        // musl locks its list of threads while it makes one, and a process that is cloned meanwhile would wait for ever.
+        std::thread::sleep(Duration::from_millis(20));
         return body();
     }
     let output = Command::new(std::env::current_exe().unwrap())
