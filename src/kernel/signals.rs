@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 
@@ -43,6 +44,23 @@ impl Signals {
                 Ok(info) => return Ok(info.and_then(|info| i32::try_from(info.ssi_signo).ok())),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::call("read(signalfd)", errno)),
+            }
+        }
+    }
+
+    /// Waits until `fd`, called `name` in errors, has something to be read or has ended; an error once one has come that asks a
+    /// program to end.
+    pub fn wait_readable(&self, fd: BorrowedFd<'_>, name: &str) -> Result<()> {
+        loop {
+            let mut fds =
+                [PollFd::new(fd, PollFlags::POLLIN), PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call(format!("poll({name})"), errno)),
+            }
+            self.check_interrupted()?;
+            if fds[0].any() == Some(true) {
+                return Ok(());
             }
         }
     }

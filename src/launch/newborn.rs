@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
 use super::birth::Birthplace;
@@ -202,20 +201,7 @@ impl<'a> Newborn<'a> {
     }
 
     fn wait_for_word(&self) -> Result<()> {
-        loop {
-            let mut fds = [
-                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.interrupts.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::call("poll(launch channel)", errno)),
-            }
-            self.interrupts.check_interrupted()?;
-            if fds[0].any() == Some(true) {
-                return Ok(());
-            }
-        }
+        self.interrupts.wait_readable(self.channel.as_fd(), "launch channel")
     }
 
     /// Says something; where nobody listens any more, what it said last tells why.

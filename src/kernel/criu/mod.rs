@@ -8,9 +8,7 @@ mod options;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::SockType;
 
 use crate::error::{Call, Context, Error, Result};
@@ -97,7 +95,9 @@ pub fn carry_out(
     let request = Message::default().number(request::TYPE, task as u32);
     criu.say(&request.message(request::OPTS, &options.0))?;
     loop {
-        criu.wait_for_word(interrupts)?;
+        if let Some(interrupts) = interrupts {
+            interrupts.wait_readable(criu.socket.as_fd(), "criu")?;
+        }
         let (bytes, descriptor) = criu.hear()?;
         let answer = Received(&bytes);
         if answer.number(response::TYPE) == Some(NOTIFY) {
@@ -178,24 +178,6 @@ impl Criu {
             .call(|| "sendmsg(criu)")
             .map(drop)
             .context("criu ended before it was asked")
-    }
-
-    fn wait_for_word(&self, interrupts: Option<&Signals>) -> Result<()> {
-        let Some(interrupts) = interrupts else { return Ok(()) };
-        loop {
-            let mut fds = [
-                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
-                PollFd::new(interrupts.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::call("poll(criu)", errno)),
-            }
-            interrupts.check_interrupted()?;
-            if fds[0].any() == Some(true) {
-                return Ok(());
-            }
-        }
     }
 
     fn hear(&self) -> Result<(Vec<u8>, Option<OwnedFd>)> {
