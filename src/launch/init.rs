@@ -38,6 +38,8 @@ pub struct Inheritance<'a> {
     pub procfs: Procfs,
     /// Where it waits for `start`.
     pub gate: Gate,
+    /// Where its network namespace comes from, where its parent has it made.
+    pub network: Option<OwnedFd>,
     /// Namespaces to join, but for those its parent has joined on its behalf.
     pub joins: Vec<(Namespace, OwnedFd)>,
     /// Mounts that init may not make; none where they are still to come.
@@ -81,7 +83,7 @@ struct Ready<'a> {
 }
 
 fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) -> Result<Ready<'a>> {
-    let Inheritance { procfs, gate, joins, detached, .. } = inheritance;
+    let Inheritance { procfs, gate, network, joins, detached, .. } = inheritance;
     let Inheritance { console_socket, streams, preserve_fds, .. } = inheritance;
     let Inheritance { own_binary, hook_outputs, .. } = inheritance;
 
@@ -102,7 +104,7 @@ fn to_ready<'a>(plan: &Plan, inheritance: Inheritance<'a>, channel: &Channel) ->
     timeline::done("wait for mounts");
     let mut arrival = departure.arrive(plan, detached)?;
     timeline::done("attach the root");
-    attach_mounts(plan, &mut arrival, channel)?;
+    attach_mounts(plan, &mut arrival, network)?;
     timeline::done("mount");
     let nodes = take(&mut arrival.devices);
     let tree = &arrival.tree;
@@ -224,16 +226,16 @@ fn raise_loopback(plan: &Plan) -> Result<()> {
 }
 
 /// The network namespace is awaited as late as it can be: it takes its time.
-fn attach_mounts(plan: &Plan, arrival: &mut Arrival, channel: &Channel) -> Result<()> {
-    let mut awaited = network::Awaited::after_birth(plan);
+fn attach_mounts(plan: &Plan, arrival: &mut Arrival, network: Option<OwnedFd>) -> Result<()> {
+    let mut awaited = network::Awaited(network);
     let Arrival { tree, mounts: prepared, .. } = arrival;
     for (mount, prepared) in with_prepared(&plan.mounts, take(prepared)) {
         if mounts::depends_on_network(mount) {
-            awaited.enter(channel)?;
+            awaited.enter()?;
         }
         mounts::attach(tree, mount, prepared)?;
     }
-    awaited.enter(channel)
+    awaited.enter()
 }
 
 /// The nodes and links of /dev; a container that brings a /dev of its own keeps it as it is.

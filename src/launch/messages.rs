@@ -18,8 +18,6 @@ pub enum ToInit {
     IdsMapped,
     /// Its mounts could not be made by whoever has the right to.
     Failed(Error),
-    /// The network namespace it is to enter.
-    Network(OwnedFd),
     /// The system call filter it is to load, as `kernel::seccomp` writes one down; empty for none.
     Filter(Vec<u8>),
     /// The hooks it asked for have run.
@@ -63,7 +61,6 @@ impl ToInit {
             ToInit::Placed => channel.send(b"p", &[]),
             ToInit::IdsMapped => channel.send(b"i", &[]),
             ToInit::Failed(error) => channel.send(&failure(error), &[]),
-            ToInit::Network(namespace) => channel.send(b"n", &[namespace.as_fd()]),
             ToInit::HooksRan => channel.send(b"h", &[]),
             ToInit::LimitsSet => channel.send(b"l", &[]),
             ToInit::Committed => channel.send(b"c", &[]),
@@ -122,17 +119,6 @@ impl ToInit {
             }
         }
         Ok(mounts)
-    }
-
-    /// Waits for the network namespace.
-    pub fn wait_network(channel: &Channel) -> Result<OwnedFd> {
-        match channel.receive()? {
-            Some(Packet { bytes, mut descriptors }) => match (&*bytes, descriptors.pop()) {
-                (b"n", Some(network)) => Ok(network),
-                _ => Err(out_of_order("something else instead of a network namespace")),
-            },
-            None => Err(parent_is_gone()),
-        }
     }
 
     /// Waits for the filter.

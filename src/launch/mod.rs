@@ -13,10 +13,9 @@
 //!  [user namespace: a deputy in init's mount
 //!  namespace (deputy.rs) makes what init may not]
 //!                        ------ Detached --------> root file system, first mounts
-//!  OOM score; wait for the network namespace
-//!                        ------ Network ---------> enters it
+//!                                                  enters the network namespace, which has come from its maker (network.rs)
 //!                                                  mounts that depend on it, the others, /dev
-//!  compile the system call filter
+//!  OOM score; compile the system call filter
 //!                        ------ Filter ----------> keeps it
 //!  record the pid, cgroup limits, device filter
 //!                        <----- RunHooks --------- [hooks]

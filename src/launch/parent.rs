@@ -1,6 +1,6 @@
 //! Outside: the clone, what init can't do for itself, and waiting for Ready. Knows nothing of what init does meanwhile.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 
@@ -34,6 +34,8 @@ const BY_CLONE: [Namespace; 2] = [Namespace::User, Namespace::Pid];
 pub struct Cradle<'c, 'h, 'a> {
     /// Its cgroup.
     pub home: &'c mut Home<'h>,
+    /// Its network namespace, where we have it made: what of it is init's is taken there.
+    pub network: &'c mut Option<Network>,
     /// Where it waits for `start`.
     pub gate: Gate,
     /// Where the terminal's master goes; to us when there is none.
@@ -52,7 +54,7 @@ pub struct Cradle<'c, 'h, 'a> {
 
 /// Makes init, in its cgroup and in the namespaces of the clone, and writes its id maps.
 pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn<'a>> {
-    let Cradle { home, gate, console_socket, streams, preserve_fds, .. } = cradle;
+    let Cradle { home, network, gate, console_socket, streams, preserve_fds, .. } = cradle;
     let Cradle { own_binary, hook_outputs, interrupts, .. } = cradle;
     let procfs = Procfs::open()?;
     let joins = open_joins(&plan.namespaces)?;
@@ -76,6 +78,7 @@ pub fn give_birth<'a>(plan: &Plan, cradle: Cradle<'_, '_, 'a>) -> Result<Newborn
             let inheritance = Inheritance {
                 procfs,
                 gate,
+                network: network.take().map(Network::for_init),
                 joins,
                 detached,
                 console_socket,
@@ -133,20 +136,19 @@ fn made_by_clone(plan: &Plan) -> CloneFlags {
     flags
 }
 
-/// Gives init the network namespace that was made for it, with the interfaces it gets: before its hooks run and its kernel
-/// parameters are set.
-pub fn give_network(newborn: &Newborn<'_>, plan: &Plan, made: Option<Network>) -> Result<()> {
+/// Waits for the network namespace that init gets, and moves the interfaces there that the container gets: before its hooks
+/// run and its kernel parameters are set.
+pub fn finish_network(newborn: &Newborn<'_>, plan: &Plan, made: Option<Network>) -> Result<()> {
+    let move_in = |network: BorrowedFd<'_>| {
+        net_devices::move_all(&Procfs::open()?, &plan.net_devices, network)
+            .context("linux.netDevices")
+    };
     let made = made.map(Network::finish).transpose()?;
-    if !plan.net_devices.is_empty() {
-        let procfs = Procfs::open()?;
-        let open = || open_network(plan, &procfs, newborn.pid());
-        let opened = made.is_none().then(open).transpose()?;
-        if let Some(network) = made.as_ref().or(opened.as_ref()) {
-            net_devices::move_all(&procfs, &plan.net_devices, network.as_fd())
-                .context("linux.netDevices")?;
-        }
+    match made {
+        _ if plan.net_devices.is_empty() => Ok(()),
+        Some(made) => move_in(made.namespace.as_fd()).and_then(|()| made.send()),
+        None => move_in(open_network(plan, &Procfs::open()?, newborn.pid())?.as_fd()),
     }
-    made.map_or(Ok(()), |network| newborn.say(&ToInit::Network(network)))
 }
 
 /// Where the network namespace is that the clone made, or that is joined.

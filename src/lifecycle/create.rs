@@ -127,7 +127,7 @@ pub(super) fn make<'a>(
     let bundle = Bundle::enter(&options.bundle)?;
     timeline::done("read config.json");
     let host = Host::probe()?;
-    let network = Network::begin(network_maker(&bundle.spec, &host)?)?;
+    let mut network = Network::begin(network_maker(&bundle.spec, &host)?, &bundle.spec)?;
     let maker = Maker::of(global, &host, interrupts)?;
     timeline::done("probe the host");
     let mut plan = Plan::new(&request(options, &bundle, &maker), &bundle.spec, &host)?;
@@ -156,6 +156,7 @@ pub(super) fn make<'a>(
         &plan,
         Cradle {
             home: &mut home,
+            network: &mut network,
             gate,
             console_socket: sockets::connect(options.console_socket.as_deref())?,
             streams: terminal.streams(),
@@ -167,7 +168,7 @@ pub(super) fn make<'a>(
     )
     .context(NOT_STARTED)?;
     rdt.iter().try_for_each(|rdt| rdt.add(init.pid()))?;
-    give_network_and_filter(&init, network, &plan, &reservation)?;
+    finish_network_and_give_filter(&init, network, &plan, &reservation)?;
     remember(&init, &mut record, &reservation)?;
     container_cgroup::settle(&home, &plan)?;
     record.stage = Stage::Created;
@@ -321,7 +322,7 @@ pub(super) fn provisional_record(
     record
 }
 
-fn give_network_and_filter(
+fn finish_network_and_give_filter(
     init: &Newborn<'_>,
     network: Option<Network>,
     plan: &Plan,
@@ -330,7 +331,7 @@ fn give_network_and_filter(
     // First, for the network is still being made.
     let program = parent::compile_filter(plan)?;
     timeline::done("compile the filter");
-    parent::give_network(init, plan, network).context(NOT_STARTED)?;
+    parent::finish_network(init, plan, network).context(NOT_STARTED)?;
     timeline::done("network");
     // `exec` reads it later.
     reservation.within(|directory| filter::write(directory, &program))?;

@@ -8,7 +8,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
@@ -19,6 +19,9 @@ use super::pidfd::{self, Ended};
 
 /// `SIOCGSKNS` of <linux/sockios.h> (Linux 4.9): a descriptor of a socket's network namespace.
 const GET_NAMESPACE_OF_SOCKET: usize = 0x894c;
+
+/// CMSG_LEN(3) of one descriptor.
+const CONTROL: usize = size_of::<libc::cmsghdr>() + size_of::<c_int>();
 
 /// The exit status of a maker that has made it.
 const DONE: c_int = 0;
@@ -39,10 +42,30 @@ struct Job {
     stack: UnsafeCell<MaybeUninit<[u8; STACK]>>,
     /// `lo`, up.
     loopback: libc::ifreq,
+    /// Where the namespace is sent, if anywhere.
+    receiver: RawFd,
+    parcel: UnsafeCell<Parcel>,
     /// Which of [`CALLS`] was made last.
     call: AtomicUsize,
     /// What it answered: in the end the namespace's descriptor, or an errno below zero.
     answer: AtomicI32,
+}
+
+/// One byte and a descriptor, as sendmsg(2) takes them (unix(7), `SCM_RIGHTS`).
+#[repr(C)]
+struct Parcel {
+    byte: u8,
+    bytes: libc::iovec,
+    control: Control,
+    header: libc::msghdr,
+}
+
+/// As long as CMSG_SPACE(3) has it for one descriptor.
+#[repr(C, align(8))]
+struct Control {
+    header: libc::cmsghdr,
+    descriptor: c_int,
+    padding: c_int,
 }
 
 /// A namespace in the making. Dropped, it is made all the same and nobody has it, but for its descriptor, which closes when
@@ -61,12 +84,16 @@ impl std::fmt::Debug for Making {
 /// Which call failed, and how.
 pub type Failure = (&'static str, Errno);
 
-/// Begins to make a network namespace with its loopback interface up.
-pub fn begin() -> Result<Making, Failure> {
+/// Begins to make a network namespace with its loopback interface up, which is sent to `receiver`, a Unix socket that must stay
+/// open until then.
+pub fn begin(receiver: Option<BorrowedFd<'_>>) -> Result<Making, Failure> {
     let up = i16::try_from(libc::IFF_UP).unwrap_or(1);
     let job: &'static Job = Box::leak(Box::new(Job {
         stack: UnsafeCell::new(MaybeUninit::uninit()),
         loopback: interface_flags("lo", up).map_err(|errno| (CALLS[2], errno))?,
+        receiver: receiver.map_or(-1, |fd| fd.as_raw_fd()),
+        // SAFETY: plain numbers and pointers, for which all zeroes is valid.
+        parcel: UnsafeCell::new(unsafe { std::mem::zeroed() }),
         call: AtomicUsize::new(0),
         answer: AtomicI32::new(-libc::ESRCH),
     }));
@@ -132,5 +159,31 @@ fn make_calls(job: &Job) -> Option<()> {
     let namespace = unsafe { raw_syscall!(Sysno::ioctl, socket, GET_NAMESPACE_OF_SOCKET, 0) };
     // SAFETY: this descriptor is ours; nobody else knows its number.
     unsafe { raw_syscall!(Sysno::close, socket) };
+    if job.receiver >= 0 && namespace <= i32::MAX as usize {
+        send(job, namespace);
+    }
     answered(3, namespace).map(drop)
+}
+
+/// Whoever is to receive it may be gone: that is told elsewhere.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a descriptor; lengths that are 32 bits wide in some C libraries"
+)]
+fn send(job: &Job, namespace: usize) {
+    // SAFETY: only the new process, here, ever looks into the parcel.
+    let parcel = unsafe { &mut *job.parcel.get() };
+    parcel.byte = b'n';
+    parcel.bytes = libc::iovec { iov_base: (&raw mut parcel.byte).cast(), iov_len: 1 };
+    parcel.control.header.cmsg_len = CONTROL as _;
+    parcel.control.header.cmsg_level = libc::SOL_SOCKET;
+    parcel.control.header.cmsg_type = libc::SCM_RIGHTS;
+    parcel.control.descriptor = namespace as c_int;
+    parcel.header.msg_iov = &raw mut parcel.bytes;
+    parcel.header.msg_iovlen = 1;
+    parcel.header.msg_control = (&raw mut parcel.control).cast();
+    parcel.header.msg_controllen = size_of::<Control>() as _;
+    let header = &raw const parcel.header;
+    // SAFETY: the header and what it points to outlive the call.
+    unsafe { raw_syscall!(Sysno::sendmsg, job.receiver, header, libc::MSG_NOSIGNAL) };
 }
