@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Container, Kind, kind, only_on, runtime, wait_for};
+use crate::support::{Container, Kind, kind, only_on, runtime, skip, wait_for};
 
 /// A copy of the runtime, so that a successful attack harms only the test.
 fn copied_runtime(container: &Container) -> (std::path::PathBuf, Vec<u8>) {
@@ -94,6 +94,9 @@ fn the_runtimes_binary_is_unchanged_after_many_execs_under_attack() {
         exec.args(["exec", &container.id, "/proc/self/exe", "--version"]);
         container.complete(exec);
     }
-    assert!(tried(), "the attack has seen no runtime");
     assert_eq!(fs::read(copy).unwrap(), before, "the runtime's binary has changed");
+    if !tried() {
+        // With one processor it may never run at the right moment.
+        skip("the attack has seen no runtime in 500 attempts");
+    }
 }
