@@ -130,12 +130,12 @@ pub fn become_process(
         Entered::NotYet => enter_cwd(&process.cwd)?,
         Entered::Yes => {}
     }
-    for text in warning::take_kept() {
-        ToParent::Warning(text).send(channel)?;
-    }
     timeline::done("become the user");
     let program = look_up(process, &environment(process))?;
     timeline::done("look the program up");
+    for text in warning::take_kept() {
+        ToParent::Warning(text).send(channel)?;
+    }
     load(late.as_ref(), channel)?;
     Ok(program)
 }

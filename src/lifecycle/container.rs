@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Global;
 use crate::error::Result;
+use crate::kernel::process::Execution;
 use crate::launch::start_gate;
 use crate::record::status::{self, Facts};
 use crate::record::store::Store;
@@ -65,13 +66,18 @@ impl Container {
 
     /// Where it is in its life, at this moment.
     pub fn status(&self) -> Result<Status> {
-        let alive = match self.record.init() {
-            Some(init) => init.is_alive()?,
-            None => false,
+        let init = self.record.init();
+        let alive = init.map_or(Ok(false), |init| init.is_alive())?;
+        let executed = match init {
+            Some(init) if alive && self.record.stage == Stage::Provisional => {
+                init.execution()? == Execution::Done
+            }
+            _ => false,
         };
         let facts = Facts {
             being_made: self.being_made,
             alive,
+            executed,
             waiting_at_gate: alive && start_gate::is_waiting(&self.directory)?,
             frozen: alive && self.is_frozen(),
         };

@@ -175,7 +175,7 @@ pub(super) fn make<'a>(
     reservation.prepare(&record)?;
     timeline::done("limits, devices, record");
     let care = parent::care(&plan, &hook_outputs, &init);
-    if starter == Starter::Ourselves && goes_on_when_ready(&plan, &care) {
+    if starter == Starter::Ourselves && goes_on_when_ready(options, &plan, &care) {
         // It finds the gate open: two processes that wait for each other lose 0.1 ms.
         init.let_go().context(NOT_STARTED)?;
     }
@@ -193,10 +193,14 @@ pub(super) fn make<'a>(
     Ok(Made { init, cgroup: home.commit(), record })
 }
 
-/// Whether nothing is left to be done between init's being ready and its program.
-fn goes_on_when_ready(plan: &Plan, care: &Care<'_>) -> bool {
+/// Whether nothing that can be seen is left to be done between init's being ready and its program: only the record's last step,
+/// and who reads the record looks whether the program executes ([`crate::record::status`]).
+fn goes_on_when_ready(options: &Options, plan: &Plan, care: &Care<'_>) -> bool {
     care.ends_before_ready()
+        && options.pid_file.is_none()
+        && options.pidfd_socket.is_none()
         && plan.hooks.create_container.is_empty()
+        && plan.hooks.start_container.is_empty()
         && plan.delegated_cgroup.is_none()
         && !notify_socket::is_asked()
 }

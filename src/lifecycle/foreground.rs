@@ -14,6 +14,7 @@ use crate::kernel::process::Pidfd;
 use crate::kernel::relay::Relay;
 use crate::kernel::signals::Signals;
 use crate::launch::newborn::Newborn;
+use crate::warning::warn;
 
 /// What is done for a process while we wait for it.
 #[derive(Debug)]
@@ -75,6 +76,16 @@ impl Company<'_> {
                 return process.wait();
             }
         }
+    }
+
+    /// Has a process that has ended deleted, and all that was said written out; its exit code. In this order: without a pid
+    /// namespace of its own, it is the deletion that ends others who hold the streams.
+    pub fn take_leave(self, code: i32, delete: impl FnOnce() -> Result<()>) -> Result<i32> {
+        let deleted = delete();
+        if let Err(error) = self.drain() {
+            warn(error.to_string());
+        }
+        deleted.map(|()| code)
     }
 
     /// Writes all that was said, to the end of the streams: somebody whom the process left behind may still hold them. A

@@ -63,7 +63,8 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let BroughtBack { restored, process, notifications } = bring_back(global, options, &signals)?;
+    let BroughtBack { restored, process, notifications, record } =
+        bring_back(global, options, &signals)?;
     if let Some(notifications) = &notifications {
         notifications.announce(match options.attachment {
             Attachment::Detached => restored.pid,
@@ -76,12 +77,10 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     let relay = restored.terminal.map(Relay::of_terminal).transpose()?;
     let mut company = Company { relay, notifications, signals: &signals };
     let code = company.stay_with(restored.pid, &process)?;
-    company.drain()?;
-    if options.afterwards == Afterwards::Delete {
-        let store = Store::new(&global.root);
-        delete::remove(&store, &store.load(&options.create.id)?)?;
-    }
-    Ok(code)
+    company.take_leave(code, || match options.afterwards {
+        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &record),
+        Afterwards::Keep => Ok(()),
+    })
 }
 
 /// What criu tells of.
@@ -96,6 +95,7 @@ struct BroughtBack {
     process: Pidfd,
     /// Where a service manager waits.
     notifications: Option<notify_socket::Relay>,
+    record: Record,
 }
 
 /// Everything undoes itself unless all of it succeeds, as in `create`.
@@ -157,7 +157,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
     pid_file.keep();
     let _kept = home.commit();
     rdt::keep(rdt);
-    Ok(BroughtBack { restored, process: init.spare(), notifications })
+    Ok(BroughtBack { restored, process: init.spare(), notifications, record })
 }
 
 /// What can be seen to fail before anything is touched.

@@ -77,13 +77,10 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     let mut company = Company { relay, notifications, signals: &signals };
     let code = company.stay_with(pid, &process)?;
     timeline::done("wait for the end");
-    let deleted = match options.afterwards {
+    company.take_leave(code, || match options.afterwards {
         Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &made.record),
         Afterwards::Keep => Ok(()),
-    };
-    // Only now: without a pid namespace of its own, it is the deletion that ends others who hold the streams.
-    company.drain()?;
-    deleted.map(|()| code)
+    })
 }
 
 /// From here on the container is on record: what fails now removes it as `delete` would.

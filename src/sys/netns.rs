@@ -68,8 +68,7 @@ struct Control {
     padding: c_int,
 }
 
-/// A namespace in the making. Dropped, it is made all the same and nobody has it, but for its descriptor, which closes when
-/// we execute another program.
+/// A namespace in the making; dropped, its maker is waited for.
 pub struct Making {
     maker: OwnedFd,
     job: &'static Job,
@@ -124,6 +123,14 @@ impl Making {
             // Somebody killed it.
             _ => Err((call.unwrap_or_default(), Errno::EINTR)),
         }
+    }
+}
+
+impl Drop for Making {
+    /// Whoever gives it up may close what its maker still uses, and the number may become another's. A copy of this in a process
+    /// that was cloned meanwhile has nobody to wait for.
+    fn drop(&mut self) {
+        let _ = pidfd::wait(self.maker.as_fd());
     }
 }
 

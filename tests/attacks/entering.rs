@@ -5,9 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::support::{Container, Kind, only_on, wait_for};
+use crate::support::{Container, Kind, only_on, processes_of, wait_for};
 
 /// A verb of the runtime under strace, which interferes with a system call of its own or of a process it makes.
 fn interfered(container: &Container, inject: &str, arguments: &[&str]) -> Command {
@@ -181,4 +183,32 @@ fn hooks_are_not_born_in_the_pid_namespace_that_is_joined() {
     let host = fs::read_link("/proc/self/ns/pid").unwrap();
     let log = fs::read_to_string(log).unwrap();
     assert_eq!(log.lines().collect::<Vec<_>>(), [host.to_str().unwrap(); 3]);
+}
+
+/// `run` may be held up, or killed, between the start of the program and its last word on the record.
+#[test]
+fn a_container_whose_program_executes_runs_whatever_the_record_says() {
+    if !only_on(&[Kind::Etui], "its record is written by other calls") {
+        return;
+    }
+    let container = Container::sh("echo up >/tmp/up; exec sleep 1000");
+    let up = container.rootfs().join("tmp/up");
+    // The third one publishes the record.
+    let mut run = begin(&container, "renameat:delay_enter=3000000:when=3", &["run", "--detach"]);
+    wait_for("the program", || up.exists());
+    assert_eq!(container.status(), "running");
+    container.exec(&["true"]).ok();
+    assert_ne!(container.delete().code(), 0, "it runs");
+    // strace ends with what it watches.
+    let runtime = processes_of(&container.id)
+        .into_iter()
+        .find(|(_, command)| command.contains(" run ") && !command.starts_with("strace"));
+    let (pid, _) = runtime.expect("the runtime is held up");
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+    wait_for("the same without it", || container.status() == "running");
+    container.exec(&["true"]).ok();
+    container.kill("KILL").ok();
+    container.wait_until("stopped");
+    container.delete().ok();
+    let _ = run.wait();
 }

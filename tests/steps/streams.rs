@@ -363,3 +363,35 @@ fn a_detached_user_may_reopen_a_terminal_and_a_file() {
     assert_eq!((of_file.uid(), of_file.gid()), (1000, 0));
     assert!(read_until(&mut File::from(master), "out").contains("out"));
 }
+
+/// A shell's job that reads from the terminal waits in the background, and reads on when it is brought back.
+#[test]
+fn a_terminal_that_is_another_jobs_for_a_while_is_read_again_later() {
+    if !only_on(&[Kind::Etui], "it is stopped by SIGTTIN or holds the terminal itself") {
+        return;
+    }
+    let container = Container::sh("read line; echo got $line");
+    container.write_config();
+    let runtime = container.command();
+    let words = std::iter::once(runtime.get_program()).chain(runtime.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let bundle = container.bundle();
+    let script = format!(
+        "set -m; {} run --bundle {} {} </dev/tty & sleep 0.4; echo type; sleep 0.6; fg",
+        words.join(" "),
+        bundle.display(),
+        container.id
+    );
+    let pty = openpty(None, None).unwrap();
+    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    let mut shell = Command::new("setsid");
+    shell.args(["--ctty", "sh", "-c", &script]).env("ETUI_TEST", &container.id);
+    let mut shell = shell.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    let mut master = File::from(pty.master);
+    drop(pty.slave);
+    read_until(&mut master, "type");
+    master.write_all(b"hello\n").unwrap();
+    let text = read_until(&mut master, "got hello");
+    assert!(text.contains("got hello"), "{text:?}");
+    shell.wait().unwrap();
+}

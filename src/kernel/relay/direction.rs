@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::error::{Error, Result, describe};
 use crate::warning::warn;
@@ -32,13 +33,23 @@ pub(super) struct Direction {
     waiting: VecDeque<u8>,
     /// Whether the side that is read has ended.
     ended: bool,
+    /// Whether it is read from a terminal that is another job's now (credentials(7)): nothing is read until it is ours again.
+    background: bool,
     /// Whether the side that is written to is gone: what is still read is dropped.
     gone: bool,
 }
 
 impl Direction {
     pub fn new(sense: Sense, from: OwnedFd, to: OwnedFd) -> Self {
-        Direction { sense, from, to, waiting: VecDeque::new(), ended: false, gone: false }
+        Direction {
+            sense,
+            from,
+            to,
+            waiting: VecDeque::new(),
+            ended: false,
+            background: false,
+            gone: false,
+        }
     }
 
     /// Whether nothing will be written any more.
@@ -47,7 +58,7 @@ impl Direction {
     }
 
     pub fn wants_to_read(&self) -> bool {
-        !self.ended && self.waiting.len() < HIGH_WATER
+        !self.ended && !self.background && self.waiting.len() < HIGH_WATER
     }
 
     pub fn wants_to_write(&self) -> bool {
@@ -65,6 +76,8 @@ impl Direction {
 
     /// Moves what can be moved now.
     pub fn pump(&mut self) -> Result<()> {
+        // SIGCONT, by which a shell brings a job to the foreground, wakes whoever pumps.
+        self.background = self.background && is_in_background(&self.from);
         let outwards = self.sense == Sense::Outwards;
         if self.wants_to_read() && (outwards || is_ready(&self.from, PollFlags::POLLIN)?) {
             self.read();
@@ -81,6 +94,8 @@ impl Direction {
         let mut chunk = [0; CHUNK];
         match nix::unistd::read(&self.from, &mut chunk) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
+            // We block SIGTTIN, and so are told EIO where others would be stopped.
+            Err(Errno::EIO) if is_in_background(&self.from) => self.background = true,
             Ok(0) | Err(_) => self.ended = true,
             Ok(bytes) if !self.gone => self.waiting.extend(&chunk[..bytes]),
             Ok(_) => {}
@@ -105,6 +120,11 @@ impl Direction {
         self.waiting.clear();
         self.gone = true;
     }
+}
+
+/// Whether `terminal` is one, and its foreground process group is not ours.
+fn is_in_background(terminal: &OwnedFd) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|foreground| foreground != getpgrp())
 }
 
 fn is_ready(fd: &OwnedFd, events: PollFlags) -> Result<bool> {
