@@ -306,7 +306,8 @@ fn a_unit_that_may_be_anothers_is_not_stopped() {
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let unit = format!("{}scope", container.id);
+    // Not begun as a test's cgroup is, or the support's reaper would wait for the sleeper before the test does.
+    let unit = format!("others-{}.scope", container.id);
     let cgroup = Path::new("/sys/fs/cgroup").join(&unit);
     fs::create_dir(&cgroup).unwrap();
     let mut sleeper = Command::new("sleep")

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etui::kernel::mounts::Place;
 use etui::kernel::namespaces;
@@ -135,7 +135,9 @@ fn the_master_goes_through_the_console_socket() {
 
 /// Drives a relay until `done`.
 fn drive(relay: &mut Relay, mut done: impl FnMut(&Relay) -> bool) {
+    let started = Instant::now();
     while !done(relay) {
+        assert!(started.elapsed() < Duration::from_secs(30), "the relay goes on");
         let mut fds = relay.poll_fds();
         poll(&mut fds, PollTimeout::from(100u8)).unwrap();
         drop(fds);

@@ -386,12 +386,14 @@ fn a_terminal_that_is_another_jobs_for_a_while_is_read_again_later() {
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
     let mut shell = Command::new("setsid");
     shell.args(["--ctty", "sh", "-c", &script]).env("ETUI_TEST", &container.id);
-    let mut shell = shell.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    let mut running = shell.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    // The test must not hold the terminal open itself.
+    drop(shell);
     let mut master = File::from(pty.master);
     drop(pty.slave);
     read_until(&mut master, "type");
     master.write_all(b"hello\n").unwrap();
     let text = read_until(&mut master, "got hello");
     assert!(text.contains("got hello"), "{text:?}");
-    shell.wait().unwrap();
+    running.wait().unwrap();
 }

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{getpgrp, tcgetpgrp};
+use nix::sys::termios::tcgetsid;
+use nix::unistd::{getpgrp, getsid, tcgetpgrp};
 
 use crate::error::{Error, Result, describe};
 use crate::warning::warn;
@@ -122,9 +123,11 @@ impl Direction {
     }
 }
 
-/// Whether `terminal` is one, and its foreground process group is not ours.
-fn is_in_background(terminal: &OwnedFd) -> bool {
-    tcgetpgrp(terminal).is_ok_and(|foreground| foreground != getpgrp())
+/// Whether `stream` is our controlling terminal, and its foreground process group is not ours. A terminal's master, whose
+/// EIO means that the other side is closed, tells the foreground group of that side, but no session of ours.
+fn is_in_background(stream: &OwnedFd) -> bool {
+    tcgetsid(stream).ok() == getsid(None).ok()
+        && tcgetpgrp(stream).is_ok_and(|foreground| foreground != getpgrp())
 }
 
 fn is_ready(fd: &OwnedFd, events: PollFlags) -> Result<bool> {
