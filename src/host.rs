@@ -97,7 +97,7 @@ fn find_cgroup_mount() -> Result<PathBuf> {
     if statfs(USUAL_MOUNT).is_ok_and(|fs| fs.filesystem_type() == CGROUP2_SUPER_MAGIC) {
         return Ok(PathBuf::from(USUAL_MOUNT));
     }
-    mountinfo::point_of("cgroup2", &read(Path::new("/proc/self/mountinfo"))?).ok_or_else(|| {
+    mountinfo::point_of("cgroup2", &mountinfo::read()?).ok_or_else(|| {
         Error::new("no cgroup2 file system is mounted").hint(
             "mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1",
         )

@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -338,4 +340,15 @@ fn a_unit_that_may_be_anothers_is_not_stopped() {
     assert_ne!(asked.load(Ordering::Relaxed), 0);
     assert!(!cgroup.exists());
     umount2("/run", MntFlags::MNT_DETACH).unwrap();
+}
+
+/// Anybody may mount something of theirs under any name (FUSE), where the whole machine sees it.
+#[test]
+fn a_mount_point_whose_name_is_no_text_stops_nobody() {
+    let container = Container::sh("echo runs");
+    let point = container.dir().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&point).unwrap();
+    mount(Some("tmpfs"), &point, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    assert_eq!(container.run_with(&["--no-pivot"]).ok().lines(), ["runs"]);
+    umount2(&point, MntFlags::MNT_DETACH).unwrap();
 }

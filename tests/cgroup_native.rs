@@ -88,6 +88,10 @@ fn what_was_there_before_stays() {
     drop(scratch.create().unwrap());
     assert!(scratch.parent().exists());
     assert!(!scratch.parent().join("inner").exists());
+    let workers = scratch.parent().join("inner/workers");
+    std::fs::create_dir_all(&workers).unwrap();
+    drop(scratch.create().unwrap());
+    assert!(workers.exists());
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! /proc/PID/mountinfo: the mounts of a mount namespace, as text (proc_pid_mountinfo(5)). Opens nothing.
+//! /proc/PID/mountinfo: the mounts of a mount namespace, as text (proc_pid_mountinfo(5)).
 
 use std::path::{Path, PathBuf};
+
+use crate::error::{Call, Result};
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,14 @@ impl<'a> Mount<'a> {
     pub fn point(&self) -> PathBuf {
         Path::new(&unescape(self.point)).to_owned()
     }
+}
+
+/// That of our own mount namespace. Names of mount points are anybody's, and need not be text: whoever looks for one that is
+/// doesn't find the others.
+pub fn read() -> Result<String> {
+    let path = "/proc/self/mountinfo";
+    let bytes = std::fs::read(path).call(|| format!("read({path:?})"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Where the first file system of type `kind` is mounted.

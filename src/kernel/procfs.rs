@@ -114,12 +114,12 @@ impl Procfs {
         if written == bytes.len() { Ok(()) } else { Err(Error::new(call() + ": cut short")) }
     }
 
-    /// Reads the file at `path`.
+    /// Reads the file at `path`. Names in it are anybody's, and need not be text.
     pub fn read_to_string(&self, path: &str) -> Result<String> {
         let mut file = std::fs::File::from(self.open_file(path, OFlag::O_RDONLY)?);
-        let mut text = String::new();
-        file.read_to_string(&mut text).call(|| format!("read(\"/proc/{path}\")"))?;
-        Ok(text)
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).call(|| format!("read(\"/proc/{path}\")"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 

@@ -3,10 +3,13 @@
 
 pub mod statistics;
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use crate::error::{Call, Context, Error, Result};
 use crate::kernel::mountinfo;
@@ -47,9 +50,7 @@ impl Rdt {
 
 /// Where resctrl is mounted; nowhere by default, even on a processor that has it.
 pub fn mount_point() -> Result<PathBuf> {
-    let path = "/proc/self/mountinfo";
-    let mounts = fs::read_to_string(path).call(|| format!("read({path:?})"))?;
-    mountinfo::point_of("resctrl", &mounts).ok_or_else(|| {
+    mountinfo::point_of("resctrl", &mountinfo::read()?).ok_or_else(|| {
         Error::refused("linux.intelRdt: Intel RDT resctrl mount point not found")
             .hint("mount -t resctrl resctrl /sys/fs/resctrl, on a processor that has it")
     })
@@ -120,6 +121,28 @@ impl NewGroups {
     /// Moves process `pid`, of one thread, into the groups.
     pub fn add(&self, pid: i32) -> Result<()> {
         add_task(&self.place, pid)
+    }
+
+    /// Moves all that `threads` lists into the groups, until it lists none that is new: what a moved one makes is born there.
+    /// One that has ended is passed over.
+    pub fn add_all(&self, mut threads: impl FnMut() -> Result<Vec<i32>>) -> Result<()> {
+        // Those of one who makes threads without end are soon all born there.
+        const ROUNDS: usize = 16;
+        let mut moved = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let new: Vec<i32> =
+                threads()?.into_iter().filter(|thread| moved.insert(*thread)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for thread in new {
+                match self.add(thread) {
+                    Err(error) if error.errno() == Some(Errno::ESRCH) => {}
+                    added => added?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether `group` was made, and not there already.
@@ -318,6 +341,31 @@ mod tests {
         assert_eq!(read(root.path().join("gold/tasks")), "77");
         drop(groups);
         assert!(root.path().join("gold").is_dir());
+    }
+
+    #[test]
+    fn threads_are_moved_until_none_is_new() {
+        let root = resctrl();
+        group(&root.path().join("gold"));
+        let rdt = Rdt { class: Some("gold".into()), ..Rdt::default() };
+        let groups = NewGroups::make(&rdt, rdt.place(root.path(), "web")).unwrap();
+        let tasks = root.path().join("gold/tasks");
+        let (mut lists, mut seen) =
+            (vec![vec![1, 2, 3], vec![1, 2, 3], vec![1, 2], vec![1]], vec![]);
+        groups
+            .add_all(|| {
+                seen.push(read(tasks.clone()));
+                Ok(lists.pop().unwrap())
+            })
+            .unwrap();
+        assert_eq!(seen, ["", "1", "2", "3"]);
+        // One who never comes to an end.
+        let mut next = 0;
+        let threads = || {
+            next += 1;
+            Ok(vec![next])
+        };
+        groups.add_all(threads).unwrap();
     }
 
     #[test]

@@ -49,10 +49,12 @@ impl Company<'_> {
                 fds.push(PollFd::new(relay.as_fd(), PollFlags::POLLIN));
                 (relay, fds.len() - 1)
             });
+            let mut patience = PollTimeout::NONE;
             if let Some(relay) = &self.relay {
                 fds.extend(relay.poll_fds());
+                patience = relay.patience();
             }
-            match poll(&mut fds, PollTimeout::NONE) {
+            match poll(&mut fds, patience) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::call("poll(process)", errno)),
             }

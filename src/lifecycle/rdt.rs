@@ -54,7 +54,7 @@ fn disown(record: &mut Record, groups: &NewGroups) -> bool {
 pub(super) fn make_for_running(
     record: &mut Record,
     store: &Store,
-    threads: impl Iterator<Item = i32>,
+    threads: impl FnMut() -> Result<Vec<i32>>,
 ) -> Result<()> {
     let before = record.clone();
     let wanted = Rdt::default();
@@ -65,9 +65,7 @@ pub(super) fn make_for_running(
     }
     store.update(record)?;
     let made = NewGroups::make(&wanted, place).and_then(|groups| {
-        for thread in threads {
-            groups.add(thread)?;
-        }
+        groups.add_all(threads)?;
         Ok(groups)
     });
     match made {

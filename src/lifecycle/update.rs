@@ -4,7 +4,7 @@ use super::container::Container;
 use super::{Global, cgroup, rdt};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Host;
-use crate::kernel::cgroup::{Directory, Limits, limits};
+use crate::kernel::cgroup::{Directory, Limits, limits, processes};
 use crate::kernel::rdt::Change;
 use crate::plan;
 use crate::record::Record;
@@ -54,9 +54,8 @@ fn update_rdt(global: &Global, id: &str, schemata: &[String]) -> Result<Option<C
     let _lock = store.lock(id)?;
     let mut container = load_running(global, id)?;
     if container.record.config.intel_rdt.is_none() {
-        let threads = cgroup::open(&container)?.read("cgroup.threads")?;
-        let threads = threads.lines().filter_map(|line| line.parse().ok());
-        rdt::make_for_running(&mut container.record, &store, threads)?;
+        let cgroup = cgroup::open(&container)?;
+        rdt::make_for_running(&mut container.record, &store, || processes::threads(&cgroup))?;
     }
     rdt::change(&container.record, schemata)
 }

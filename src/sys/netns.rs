@@ -70,7 +70,8 @@ struct Control {
 
 /// A namespace in the making; dropped, its maker is waited for.
 pub struct Making {
-    maker: OwnedFd,
+    /// None once it has been waited for.
+    maker: Option<OwnedFd>,
     job: &'static Job,
 }
 
@@ -106,13 +107,14 @@ pub fn begin(receiver: Option<BorrowedFd<'_>>) -> Result<Making, Failure> {
     let pid = unsafe { libc::clone(make, top.cast(), flags, argument, &raw mut maker) };
     Errno::result(pid).map_err(|errno| ("clone(CLONE_VM)", errno))?;
     // SAFETY: the kernel stored a new descriptor there, which nothing else owns.
-    Ok(Making { maker: unsafe { OwnedFd::from_raw_fd(maker) }, job })
+    Ok(Making { maker: Some(unsafe { OwnedFd::from_raw_fd(maker) }), job })
 }
 
 impl Making {
     /// Waits until it is made.
-    pub fn finish(self) -> Result<OwnedFd, Failure> {
-        let ended = pidfd::wait(self.maker.as_fd()).map_err(|errno| ("waitid(P_PIDFD)", errno))?;
+    pub fn finish(mut self) -> Result<OwnedFd, Failure> {
+        let Some(maker) = self.maker.take() else { return Err(("waitid(P_PIDFD)", Errno::ECHILD)) };
+        let ended = pidfd::wait(maker.as_fd()).map_err(|errno| ("waitid(P_PIDFD)", errno))?;
         let answer = self.job.answer.load(Ordering::Acquire);
         let call = CALLS.get(self.job.call.load(Ordering::Relaxed)).copied();
         match (ended, answer) {
@@ -130,7 +132,9 @@ impl Drop for Making {
     /// Whoever gives it up may close what its maker still uses, and the number may become another's. A copy of this in a process
     /// that was cloned meanwhile has nobody to wait for.
     fn drop(&mut self) {
-        let _ = pidfd::wait(self.maker.as_fd());
+        if let Some(maker) = &self.maker {
+            let _ = pidfd::wait(maker.as_fd());
+        }
     }
 }
 

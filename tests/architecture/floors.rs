@@ -47,6 +47,11 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("kernel::rdt", "kernel::mountinfo", "resctrl is found in the mount table"),
     ("kernel::cgroup", "kernel::signals", "a wait for systemd ends when we are told to end"),
+    (
+        "kernel::criu",
+        "kernel::process",
+        "criu is a process that is waited for, not longer than it may take",
+    ),
     ("kernel::criu", "kernel::signals", "a wait for criu ends when we are told to end"),
     ("kernel::rootfs", "kernel::mounts", "the root is a mount"),
     ("kernel::mounts", "kernel::lsm", "an mqueue is labelled once it is mounted"),

@@ -141,3 +141,17 @@ fn a_user_namespace_has_what_is_unbindable_on_the_host() {
     umount(&below).unwrap();
     assert_eq!(outcome.ok().text(), "there");
 }
+
+/// The root's directory is at another place then, and what is mounted there is not mounted on the root.
+#[test]
+fn the_root_bound_below_itself_is_covered_there_alone() {
+    let container = Container::sh("ls /home | wc -l; ls -d /bin");
+    let root = container.bundle().join("rootfs");
+    let container = container
+        .with(
+            "/mounts/-",
+            json!({ "destination": "/home", "type": "bind", "source": root, "options": ["bind"] }),
+        )
+        .with("/mounts/-", json!({ "destination": "/home", "type": "tmpfs", "source": "tmpfs" }));
+    assert_eq!(container.run().ok().lines(), ["0", "/bin"]);
+}

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::LocalFlags;
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -364,36 +365,65 @@ fn a_detached_user_may_reopen_a_terminal_and_a_file() {
     assert!(read_until(&mut File::from(master), "out").contains("out"));
 }
 
-/// A shell's job that reads from the terminal waits in the background, and reads on when it is brought back.
+/// Has `shell` run the container as a job in the background of a terminal of its own, then `script`.
+fn in_background_of(shell: &str, container: &Container, script: &str) -> (Child, OwnedFd) {
+    container.write_config();
+    let runtime = container.command();
+    let words = std::iter::once(runtime.get_program()).chain(runtime.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let script = format!(
+        "set -m; {} run --bundle {} {} </dev/tty & {script}",
+        words.join(" "),
+        container.bundle().display(),
+        container.id
+    );
+    let pty = openpty(None, None).unwrap();
+    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", shell, "-c", &script]).env("ETUI_TEST", &container.id);
+    // Dropped at the end, or the test itself would hold the terminal open.
+    let running = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    (running, pty.master)
+}
+
+/// A shell's job that reads from the terminal waits in the background, and reads on when it is brought back, which bash does
+/// not tell it.
 #[test]
 fn a_terminal_that_is_another_jobs_for_a_while_is_read_again_later() {
     if !only_on(&[Kind::Etui], "it is stopped by SIGTTIN or holds the terminal itself") {
         return;
     }
-    let container = Container::sh("read line; echo got $line");
-    container.write_config();
-    let runtime = container.command();
-    let words = std::iter::once(runtime.get_program()).chain(runtime.get_args());
-    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
-    let bundle = container.bundle();
-    let script = format!(
-        "set -m; {} run --bundle {} {} </dev/tty & sleep 0.4; echo type; sleep 0.6; fg",
-        words.join(" "),
-        bundle.display(),
-        container.id
-    );
-    let pty = openpty(None, None).unwrap();
-    let end = || Stdio::from(pty.slave.try_clone().unwrap());
-    let mut shell = Command::new("setsid");
-    shell.args(["--ctty", "sh", "-c", &script]).env("ETUI_TEST", &container.id);
-    let mut running = shell.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-    // The test must not hold the terminal open itself.
-    drop(shell);
-    let mut master = File::from(pty.master);
-    drop(pty.slave);
-    read_until(&mut master, "type");
-    master.write_all(b"hello\n").unwrap();
-    let text = read_until(&mut master, "got hello");
-    assert!(text.contains("got hello"), "{text:?}");
+    for shell in ["sh", "bash"] {
+        let container = Container::sh("read line; echo got $line");
+        let script = "sleep 0.4; echo type; sleep 0.6; fg";
+        let (mut running, master) = in_background_of(shell, &container, script);
+        let mut master = File::from(master);
+        read_until(&mut master, "type");
+        master.write_all(b"hello\n").unwrap();
+        let text = read_until(&mut master, "got hello");
+        assert!(text.contains("got hello"), "{shell}: {text:?}");
+        running.wait().unwrap();
+    }
+}
+
+/// Only then is its mode ours to change.
+#[test]
+fn a_terminal_that_is_another_jobs_stays_as_it_is() {
+    if !only_on(&[Kind::Etui], "it is stopped by SIGTTOU or changes the terminal") {
+        return;
+    }
+    let container = Container::sh("sleep 1.5").with("/process/terminal", true);
+    let script = "sleep 0.4; echo here; sleep 0.4; fg";
+    let (mut running, master) = in_background_of("bash", &container, script);
+    let mut master = File::from(master);
+    let edits_lines = |master: &File| {
+        let mode = nix::sys::termios::tcgetattr(master).unwrap();
+        mode.local_flags.contains(LocalFlags::ICANON)
+    };
+    read_until(&mut master, "here");
+    assert!(edits_lines(&master), "its mode was changed");
+    wait_for("raw mode", || !edits_lines(&master));
+    read_until(&mut master, "never said");
+    assert!(edits_lines(&master), "its mode was not given back");
     running.wait().unwrap();
 }

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{IoSliceMut, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 /// A socket that waits for a terminal.
@@ -37,15 +38,20 @@ impl ConsoleSocket {
     }
 }
 
-/// Reads a terminal's master until its other end is closed (which reads as EIO) or `words` have come.
+/// Reads a terminal's master until its other end is closed (which reads as EIO), `words` have come, or nothing has for long.
 pub fn read_until(master: &mut File, words: &str) -> String {
     let mut text = String::new();
     let mut buffer = [0; 1024];
-    while !text.contains(words) {
+    while !text.contains(words) && comes_soon(master) {
         match master.read(&mut buffer) {
             Ok(0) | Err(_) => break,
             Ok(count) => text.push_str(&String::from_utf8_lossy(&buffer[..count])),
         }
     }
     text
+}
+
+fn comes_soon(master: &File) -> bool {
+    let mut fds = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(20_000u16)).is_ok_and(|ready| ready > 0)
 }

@@ -122,7 +122,10 @@ impl Drop for Undo {
         if let Some(directory) = &self.ours {
             let _ = processes::kill(directory);
             let _ = processes::wait_until_empty(directory, Instant::now() + UNDO_PATIENCE);
-            let _ = removal::remove_below(directory);
+            // What is below one that was there before us was there too, perhaps.
+            if !self.made.is_empty() {
+                let _ = removal::remove_below(directory);
+            }
         }
         // A level that another container has taken into use meanwhile is busy, and stays.
         while let Some(level) = self.made.pop() {

@@ -13,14 +13,23 @@ use crate::sys::pidfd;
 
 /// The ids of every process in the cgroup and in those below it, sorted, as our pid namespace sees them.
 pub fn processes(cgroup: &Directory) -> Result<Vec<i32>> {
-    let mut pids = Vec::new();
+    listed(cgroup, "cgroup.procs")
+}
+
+/// As [`processes`], the ids of every thread.
+pub fn threads(cgroup: &Directory) -> Result<Vec<i32>> {
+    listed(cgroup, "cgroup.threads")
+}
+
+fn listed(cgroup: &Directory, file: &str) -> Result<Vec<i32>> {
+    let mut ids = Vec::new();
     tree::walk(cgroup, &mut |step| match step {
-        Step::Entered(cgroup) => collect(cgroup, &mut pids),
+        Step::Entered(cgroup) => collect(cgroup, file, &mut ids),
         Step::Left { .. } => Ok(()),
     })?;
-    pids.sort_unstable();
-    pids.dedup();
-    Ok(pids)
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
 }
 
 /// Errs when there is a process in the cgroup or below.
@@ -33,12 +42,12 @@ pub(super) fn must_be_none(cgroup: &Directory) -> Result<()> {
     }
 }
 
-fn collect(cgroup: &Directory, pids: &mut Vec<i32>) -> Result<()> {
+fn collect(cgroup: &Directory, file: &str, ids: &mut Vec<i32>) -> Result<()> {
     // A threaded cgroup answers EOPNOTSUPP: its processes are listed by the domain above it. 0 stands for a process
     // that our pid namespace doesn't see.
-    let listed = cgroup.read_if_there("cgroup.procs")?.unwrap_or_default();
+    let listed = cgroup.read_if_there(file)?.unwrap_or_default();
     let here = listed.lines().filter_map(|line| line.parse::<i32>().ok());
-    pids.extend(here.filter(|pid| *pid != 0));
+    ids.extend(here.filter(|id| *id != 0));
     Ok(())
 }
 

@@ -7,11 +7,13 @@ mod options;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::SockType;
 
 use crate::error::{Call, Context, Error, Result};
+use crate::kernel::process::{Pidfd, Waited};
 use crate::kernel::signals::Signals;
 use crate::sys::socket;
 
@@ -149,7 +151,10 @@ fn failure(answer: Received<'_>) -> Error {
     Error::new(format!("criu failed: {task}, errno {errno}"))
 }
 
-/// One run of criu; dropped, it is waited for, or ended where it still works.
+/// How long criu may take to undo what it was at, once nobody listens any more. It may be stuck.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One run of criu; dropped, it is waited for, or ended where it doesn't end by itself.
 #[derive(Debug)]
 struct Criu {
     child: Child,
@@ -191,15 +196,24 @@ impl Criu {
     }
 }
 
+impl Criu {
+    fn ends_within(&self, patience: Duration) -> bool {
+        let process = Pidfd::open(self.child.id().cast_signed());
+        process
+            .and_then(|process| process.wait_exit(patience))
+            .is_ok_and(|waited| waited == Waited::Ended)
+    }
+}
+
 impl Drop for Criu {
     fn drop(&mut self) {
-        // Its work is done when it has answered, and it ends when the socket does. Where it has not, nobody is left to answer
-        // to, and it may be stuck.
-        if !self.answered {
-            let _ = self.child.kill();
-        }
+        // It ends when the socket does. Where it has not answered, it finds nobody to answer to, and undoes what it has begun:
+        // what it was to dump is left as it was, and what it was to restore is not.
         let _ =
             nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+        if !self.answered && !self.ends_within(PATIENCE) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

@@ -139,7 +139,10 @@ pub(super) fn put(
     mount: OwnedFd,
     destination: &Path,
 ) -> Result<OwnedFd> {
-    let covers_root = statx::same_file(target, tree.root()).call(|| "fstat")?;
+    // The root's directory may be mounted below itself: that is another place.
+    let covers_root = statx::same_file(target, tree.root()).call(|| "fstat")?
+        && statx::mount_id(target).call(|| "statx")?
+            == statx::mount_id(tree.root()).call(|| "statx")?;
     mount_api::attach(mount.as_fd(), target.as_fd())
         .map_err(|errno| if differ_in_kind(&mount, target) { Errno::ENOTDIR } else { errno })
         .call(|| format!("move_mount({destination:?})"))

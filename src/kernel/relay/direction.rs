@@ -62,6 +62,11 @@ impl Direction {
         !self.ended && !self.background && self.waiting.len() < HIGH_WATER
     }
 
+    /// Whether it waits for our terminal to be ours again.
+    pub fn is_in_background(&self) -> bool {
+        self.background
+    }
+
     pub fn wants_to_write(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -77,7 +82,6 @@ impl Direction {
 
     /// Moves what can be moved now.
     pub fn pump(&mut self) -> Result<()> {
-        // SIGCONT, by which a shell brings a job to the foreground, wakes whoever pumps.
         self.background = self.background && is_in_background(&self.from);
         let outwards = self.sense == Sense::Outwards;
         if self.wants_to_read() && (outwards || is_ready(&self.from, PollFlags::POLLIN)?) {
@@ -125,9 +129,9 @@ impl Direction {
 
 /// Whether `stream` is our controlling terminal, and its foreground process group is not ours. A terminal's master, whose
 /// EIO means that the other side is closed, tells the foreground group of that side, but no session of ours.
-fn is_in_background(stream: &OwnedFd) -> bool {
-    tcgetsid(stream).ok() == getsid(None).ok()
-        && tcgetpgrp(stream).is_ok_and(|foreground| foreground != getpgrp())
+pub(super) fn is_in_background(stream: impl AsFd) -> bool {
+    tcgetsid(&stream).ok() == getsid(None).ok()
+        && tcgetpgrp(&stream).is_ok_and(|foreground| foreground != getpgrp())
 }
 
 fn is_ready(fd: &OwnedFd, events: PollFlags) -> Result<bool> {

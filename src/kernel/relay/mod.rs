@@ -20,6 +20,10 @@ use direction::{Direction, Sense};
 /// How long a terminal that others still hold must be silent before it counts as done, in milliseconds.
 const SILENCE: u8 = 50;
 
+/// How often to look whether our terminal is ours again, in milliseconds: not every shell tells a job that runs (bash sends
+/// SIGCONT only to one that is stopped).
+const LOOK: u8 = 200;
+
 /// More turns than it takes to move what a pipe holds by default (pipe(7)).
 const TURNS: usize = 64;
 
@@ -57,11 +61,14 @@ struct Console {
     master: OwnedFd,
     /// Held for its drop, which gives our own terminal back.
     raw_mode: Option<RawMode>,
+    /// Whether our own terminal is another job's, and so not ours to change yet.
+    awaits_ours: bool,
 }
 
 /// Carries bytes between our standard streams and a container's, a step at a time.
 ///
-/// Whoever drives it polls [`Relay::poll_fds`] beside whatever else it waits for, then calls [`Relay::pump`].
+/// Whoever drives it polls [`Relay::poll_fds`] beside whatever else it waits for, no longer than [`Relay::patience`], then
+/// calls [`Relay::pump`].
 #[derive(Debug)]
 pub struct Relay {
     /// Pipes are closed as soon as they have served, so that the other side knows.
@@ -75,10 +82,23 @@ impl Relay {
     pub fn of_terminal(master: OwnedFd) -> Result<Relay> {
         let mut relay = Relay::between(master, stdin().as_fd(), stdout().as_fd())?;
         if let Some(console) = &mut relay.console {
-            console.raw_mode = RawMode::enter(stdin().as_fd())?;
+            console.awaits_ours = true;
         }
+        relay.take_our_terminal()?;
         relay.resize()?;
         Ok(relay)
+    }
+
+    /// Changes our own terminal's mode, as soon as no other job has it.
+    fn take_our_terminal(&mut self) -> Result<()> {
+        match &mut self.console {
+            Some(console) if console.awaits_ours && !direction::is_in_background(stdin()) => {
+                console.awaits_ours = false;
+                console.raw_mode = RawMode::enter(stdin().as_fd())?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Between two streams and `master`, which is ours alone.
@@ -94,7 +114,10 @@ impl Relay {
             Direction::new(Sense::Inwards, duplicate(input)?, duplicate(master.as_fd())?),
             Direction::new(Sense::Outwards, duplicate(master.as_fd())?, duplicate(output)?),
         ];
-        Ok(Relay { directions, console: Some(Console { master, raw_mode: None }) })
+        Ok(Relay {
+            directions,
+            console: Some(Console { master, raw_mode: None, awaits_ours: false }),
+        })
     }
 
     /// Between our standard streams and the pipes that took their places, which are ours alone.
@@ -126,8 +149,16 @@ impl Relay {
         self.directions.iter().flat_map(Direction::poll_fds).collect()
     }
 
+    /// How long to poll before [`Relay::pump`] is called even so.
+    pub fn patience(&self) -> PollTimeout {
+        let awaits_ours = self.console.as_ref().is_some_and(|console| console.awaits_ours)
+            || self.directions.iter().any(Direction::is_in_background);
+        if awaits_ours { PollTimeout::from(LOOK) } else { PollTimeout::NONE }
+    }
+
     /// Moves what can be moved now.
     pub fn pump(&mut self) -> Result<()> {
+        self.take_our_terminal()?;
         self.directions.iter_mut().try_for_each(Direction::pump)?;
         if self.console.is_none() {
             self.directions.retain(|direction| !direction.is_over());
