@@ -1,4 +1,4 @@
-//! Turns the tables of two crates inside out: they know a system call's name by its number, a seccomp profile names
+//! Lays the program's code out, and turns the tables of two crates inside out: they know a system call's name by its number, a seccomp profile names
 //! it. Written once, at build time, because a one-shot process can't afford to build a map at each start.
 //!
 //! `syscall-numbers` has x32 and the newest calls, but its 32-bit tables carry the kernel's inner names
@@ -43,9 +43,19 @@ type Table = BTreeMap<&'static str, [u32; 5]>;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    lay_code_out();
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     std::fs::write(Path::new(&out).join("syscalls.rs"), source(&table()))
         .expect("OUT_DIR is writable");
+}
+
+/// Has the linker lay together what every start runs. In an unoptimized program there would be nothing to win.
+fn lay_code_out() {
+    println!("cargo::rerun-if-changed=layout.ld");
+    if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{root}/layout.ld");
+    }
 }
 
 fn table() -> Table {

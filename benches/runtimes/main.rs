@@ -12,12 +12,14 @@
 //!   --only          nothing but etui and what --runtime names
 //!   --scale         also: many containers, many mounts, large configurations
 //!   --write         writes docs/performance.md and docs/performance.svg
+//!   --layout PATH   measures nothing, and writes which functions etui runs, for the linker (`make layout`)
 //! ```
 
 mod bundles;
 mod calls;
 mod facts;
 mod figures;
+mod layout;
 mod measure;
 mod phases;
 mod report;
@@ -49,6 +51,7 @@ struct Options {
     only: bool,
     scale: bool,
     write: bool,
+    layout: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
@@ -69,6 +72,9 @@ fn main() -> Result<()> {
     options.tree.as_deref().map_or(Ok(()), view::use_libraries_of)?;
     let runtimes = find_runtimes(&options)?;
     let rig = works::Rig::new(&scratch, floor, runtimes)?;
+    if let Some(layout) = &options.layout {
+        return layout::write(&rig, layout);
+    }
     let mut report = report::Report::new(&rig);
     report.works = works::measure_all(&rig, options.rounds, options.runs)?;
     report.facts = facts::gather(&rig)?;
@@ -93,6 +99,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         only: false,
         scale: false,
         write: false,
+        layout: None,
     };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -104,6 +111,7 @@ fn read_options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--only" => options.only = true,
             "--scale" => options.scale = true,
             "--write" => options.write = true,
+            "--layout" => options.layout = Some(std::path::absolute(value()?)?),
             // What `cargo bench` adds.
             "--bench" => {}
             _ => return Err(format!("unknown option {word}").into()),

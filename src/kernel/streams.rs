@@ -1,7 +1,6 @@
 //! Standard input, output and error (stdio(3)) of a process that becomes the container's: what it gets there, and whose
 //! that is.
 
-use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -11,6 +10,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown, isatty, pipe2};
 
 use crate::error::{Call, Result};
+use crate::sys::stdio;
 
 /// `PIPEFS_MAGIC` of statfs(2): a pipe without a name.
 const PIPEFS: FsType = FsType(0x5049_5045);
@@ -50,6 +50,15 @@ impl Stream {
     /// All three, in order.
     pub const ALL: [Stream; 3] = [Stream::Input, Stream::Output, Stream::Error];
 
+    /// The one of this process. Not by the handles of `std`, which come with buffers and locks.
+    pub fn of_ours(self) -> BorrowedFd<'static> {
+        match self {
+            Stream::Input => stdio::input(),
+            Stream::Output => stdio::output(),
+            Stream::Error => stdio::error(),
+        }
+    }
+
     /// Makes `file` this stream.
     fn become_duplicate_of(self, file: &OwnedFd) -> nix::Result<()> {
         match self {
@@ -63,10 +72,9 @@ impl Stream {
 /// Lets this process have standard streams that belong to user `uid`, so that it can open `/dev/stdout` again; what is
 /// closed stays so. Whoever is to relay gets the other ends.
 pub fn hand_out(source: Source, uid: u32) -> Result<Vec<PipeEnd>> {
-    let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
     let mut ends = Vec::new();
-    for (stream, fd) in Stream::ALL.into_iter().zip([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
-    {
+    for stream in Stream::ALL {
+        let fd = stream.of_ours();
         let Ok(status) = fstat(fd) else { continue };
         if source == Source::Caller || is_harmless(fd, &status)? {
             give(fd, &status, uid)?;

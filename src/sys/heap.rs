@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Far more than a usual container takes.
 const ROOM: usize = 512 << 10;
-/// What is larger goes to the C library, which gives it back to the kernel.
-const LARGEST: usize = 16 << 10;
+/// What is larger goes to the C library, which gives it back to the kernel. The messages between parent and init are not:
+/// the C library's first block costs some calls and page faults.
+const LARGEST: usize = 64 << 10;
 /// Blocks are of 16 bytes, 32 bytes, 64 bytes and so on up to [`LARGEST`]; a freed one waits for the next of its size.
 const SMALLEST: usize = 16;
 const SIZES: usize = (LARGEST / SMALLEST).trailing_zeros() as usize + 1;
@@ -30,6 +31,15 @@ struct Memory([u8; ROOM]);
 struct Books {
     used: usize,
     free: [*mut u8; SIZES],
+}
+
+/// What a block holds when it is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// It is handed out for the first time: its pages need not be touched to be zero.
+    Zeroes,
+    /// What somebody left.
+    Remains,
 }
 
 // SAFETY: `books` is only reached by whoever has set `taken`, and a block of `memory` only by whom it was handed out to.
@@ -56,6 +66,27 @@ impl Heap {
         result
     }
 
+    /// A block for `layout`, and what is in it; none where there is no room any more.
+    fn hand_out(&self, layout: Layout) -> Option<(*mut u8, Content)> {
+        let index = index(layout);
+        self.alone(|books| {
+            let first = books.free[index];
+            if !first.is_null() {
+                // SAFETY: a free block begins with the next one of its list.
+                books.free[index] = unsafe { first.cast::<*mut u8>().read() };
+                return Some((first, Content::Remains));
+            }
+            let size = SMALLEST << index;
+            let start = books.used.next_multiple_of(size.min(64));
+            if start + size > ROOM {
+                return None;
+            }
+            books.used = start + size;
+            // SAFETY: `start` lies in the memory, with room for `size` behind it.
+            Some((unsafe { self.start().add(start) }, Content::Zeroes))
+        })
+    }
+
     fn start(&self) -> *mut u8 {
         self.memory.get().cast()
     }
@@ -79,42 +110,28 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: the caller's promises are those the system's heap wants.
             return unsafe { System.alloc(layout) };
         }
-        let index = index(layout);
-        let block = self.alone(|books| {
-            let first = books.free[index];
-            if !first.is_null() {
-                // SAFETY: a free block begins with the next one of its list.
-                books.free[index] = unsafe { first.cast::<*mut u8>().read() };
-                return first;
-            }
-            let size = SMALLEST << index;
-            let start = books.used.next_multiple_of(size.min(64));
-            if start + size > ROOM {
-                return null_mut();
-            }
-            books.used = start + size;
-            // SAFETY: `start` lies in the memory, with room for `size` behind it.
-            unsafe { self.start().add(start) }
-        });
-        match block.is_null() {
+        match self.hand_out(layout) {
+            Some((block, _)) => block,
             // SAFETY: as above.
-            true => unsafe { System.alloc(layout) },
-            false => block,
+            None => unsafe { System.alloc(layout) },
         }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > LARGEST {
-            // SAFETY: as above; fresh pages of the kernel are zero already.
+        if layout.size() > LARGEST || layout.align() > 64 {
+            // SAFETY: the caller's promises; fresh pages of the kernel are zero already.
             return unsafe { System.alloc_zeroed(layout) };
         }
-        // SAFETY: the caller's promises.
-        let block = unsafe { self.alloc(layout) };
-        if !block.is_null() {
-            // SAFETY: the block is this long, and nobody else's.
-            unsafe { block.write_bytes(0, layout.size()) };
+        match self.hand_out(layout) {
+            Some((block, Content::Zeroes)) => block,
+            Some((block, Content::Remains)) => {
+                // SAFETY: the block is this long, and nobody else's.
+                unsafe { block.write_bytes(0, layout.size()) };
+                block
+            }
+            // SAFETY: as above.
+            None => unsafe { System.alloc_zeroed(layout) },
         }
-        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -193,8 +210,10 @@ mod tests {
             // SAFETY: as above, and nobody uses it any more.
             unsafe { HEAP.dealloc(block, layout(size * 2)) };
         }
-        // SAFETY: the size is not zero.
-        let zeroed = unsafe { HEAP.alloc_zeroed(layout(100)) };
-        assert_eq!(content(zeroed, 100), vec![0; 100], "what was used before");
+        for (size, before) in [(100, "used by others"), (50_000, "never used")] {
+            // SAFETY: the size is not zero.
+            let zeroed = unsafe { HEAP.alloc_zeroed(layout(size)) };
+            assert_eq!(content(zeroed, size), vec![0; size], "{before}");
+        }
     }
 }

@@ -24,5 +24,6 @@ pub mod signals;
 pub mod socket;
 pub mod statvfs;
 pub mod statx;
+pub mod stdio;
 pub mod uts;
 pub mod xattr;

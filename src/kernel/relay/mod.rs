@@ -3,7 +3,6 @@
 
 mod direction;
 
-use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -14,7 +13,7 @@ use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcse
 use super::streams::{PipeEnd, Stream};
 use super::terminal;
 use crate::error::{Call, Result};
-use crate::sys::ioctl;
+use crate::sys::{ioctl, stdio};
 use direction::{Direction, Sense};
 
 /// How long a terminal that others still hold must be silent before it counts as done, in milliseconds.
@@ -80,7 +79,7 @@ impl Relay {
     /// Between our standard streams and the `master` of a terminal. A terminal of ours is in raw mode meanwhile, and its size
     /// is passed on.
     pub fn of_terminal(master: OwnedFd) -> Result<Relay> {
-        let mut relay = Relay::between(master, stdin().as_fd(), stdout().as_fd())?;
+        let mut relay = Relay::between(master, stdio::input(), stdio::output())?;
         if let Some(console) = &mut relay.console {
             console.awaits_ours = true;
         }
@@ -92,9 +91,11 @@ impl Relay {
     /// Changes our own terminal's mode, as soon as no other job has it.
     fn take_our_terminal(&mut self) -> Result<()> {
         match &mut self.console {
-            Some(console) if console.awaits_ours && !direction::is_in_background(stdin()) => {
+            Some(console)
+                if console.awaits_ours && !direction::is_in_background(stdio::input()) =>
+            {
                 console.awaits_ours = false;
-                console.raw_mode = RawMode::enter(stdin().as_fd())?;
+                console.raw_mode = RawMode::enter(stdio::input())?;
                 Ok(())
             }
             _ => Ok(()),
@@ -123,12 +124,10 @@ impl Relay {
     /// Between our standard streams and the pipes that took their places, which are ours alone.
     pub fn of_pipes(pipes: Vec<PipeEnd>) -> Result<Relay> {
         let direction = |PipeEnd { stream, end }| {
+            let ours = duplicate(stream.of_ours())?;
             Ok(match stream {
-                Stream::Input => Direction::new(Sense::Inwards, duplicate(stdin().as_fd())?, end),
-                Stream::Output => {
-                    Direction::new(Sense::Outwards, end, duplicate(stdout().as_fd())?)
-                }
-                Stream::Error => Direction::new(Sense::Outwards, end, duplicate(stderr().as_fd())?),
+                Stream::Input => Direction::new(Sense::Inwards, ours, end),
+                Stream::Output | Stream::Error => Direction::new(Sense::Outwards, end, ours),
             })
         };
         let directions = pipes.into_iter().map(direction).collect::<Result<_>>()?;
@@ -210,7 +209,8 @@ impl Relay {
     /// SIGWINCH.
     pub fn resize(&self) -> Result<()> {
         let Some(console) = &self.console else { return Ok(()) };
-        let ours = ioctl::window_size(stdout()).or_else(|_| ioctl::window_size(stdin()));
+        let ours =
+            ioctl::window_size(stdio::output()).or_else(|_| ioctl::window_size(stdio::input()));
         let Ok(size) = ours else { return Ok(()) };
         terminal::set_size(console.master.as_fd(), size)
     }
