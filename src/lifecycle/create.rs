@@ -23,7 +23,7 @@ use crate::launch::parent::{self, Cradle};
 use crate::launch::payload;
 use crate::launch::start_gate::Gate;
 use crate::plan::{Plan, Request, network_maker};
-use crate::record::store::{Reservation, Store};
+use crate::record::store::{Reservation, Store, Written};
 use crate::record::timestamp::{self, Precision};
 use crate::record::{self, Record, Stage, filter};
 use crate::spec::bundle::Bundle;
@@ -114,6 +114,8 @@ pub(super) struct Made<'a> {
     pub cgroup: Option<cgroup::Directory>,
     /// What is remembered of it.
     pub record: Record,
+    /// Where that was written down.
+    pub written: Written,
 }
 
 /// Makes a container: everything below undoes itself unless all of it succeeds.
@@ -172,7 +174,7 @@ pub(super) fn make<'a>(
     remember(&init, &mut record, &reservation)?;
     container_cgroup::settle(&home, &plan)?;
     record.stage = Stage::Created;
-    reservation.prepare(&record)?;
+    let written = reservation.prepare(&record)?;
     timeline::done("limits, devices, record");
     let care = parent::care(&plan, &hook_outputs, &init);
     if starter == Starter::Ourselves && goes_on_when_ready(options, &plan, &care) {
@@ -190,7 +192,7 @@ pub(super) fn make<'a>(
     reservation.commit();
     pid_file.keep();
     rdt::keep(rdt);
-    Ok(Made { init, cgroup: home.commit(), record })
+    Ok(Made { init, cgroup: home.commit(), record, written })
 }
 
 /// Whether nothing that can be seen is left to be done between init's being ready and its program: only the record's last step,

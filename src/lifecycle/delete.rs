@@ -1,5 +1,6 @@
 //! The verb `delete`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::kernel::cgroup::processes::{self, Left, wait_until_empty};
 use crate::kernel::cgroup::{Directory, removal};
 use crate::kernel::process::Waited;
 use crate::record::Record;
-use crate::record::store::Store;
+use crate::record::store::{Store, Written};
 use crate::spec::state::Status;
 use crate::timeline;
 use crate::warning::warn;
@@ -81,12 +82,18 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
 }
 
 /// Removes the container of `record`, whose process has ended or is to; not another one that has its id by now, nor what
-/// somebody else has deleted already.
-pub(super) fn delete_this(store: &Store, record: &Record) -> Result<()> {
-    let found = store.lock(&record.id).and_then(|lock| Ok((store.load(&record.id)?, lock)));
+/// somebody else has deleted already. `written` is the file of that record.
+pub(super) fn delete_this(store: &Store, record: &Record, written: &Written) -> Result<()> {
+    let found = store.lock(&record.id).and_then(|lock| {
+        let now = match written.is_on_record() {
+            true => Cow::Borrowed(record),
+            false => Cow::Owned(store.load(&record.id)?),
+        };
+        Ok((now, lock))
+    });
     match found {
         Ok((now, _lock)) if now.created == record.created => {
-            timeline::done("load the record");
+            timeline::done("find the record");
             remove(store, &now)
         }
         Err(error) if error.kind() != Kind::NoSuchContainer => Err(error),

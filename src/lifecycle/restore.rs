@@ -29,7 +29,7 @@ use crate::kernel::signals::Signals;
 use crate::kernel::{keyring, net_devices};
 use crate::launch::parent;
 use crate::plan::Plan;
-use crate::record::store::{Reservation, Store};
+use crate::record::store::{Reservation, Store, Written};
 use crate::record::{Record, Stage, filter};
 use crate::spec::bundle::Bundle;
 use crate::spec::state::Status;
@@ -63,7 +63,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     if options.attachment == Attachment::Foreground && options.orphans == Orphans::Adopt {
         process::adopt_orphans()?;
     }
-    let BroughtBack { restored, process, notifications, record } =
+    let BroughtBack { restored, process, notifications, record, written } =
         bring_back(global, options, &signals)?;
     if let Some(notifications) = &notifications {
         notifications.announce(match options.attachment {
@@ -78,7 +78,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     let mut company = Company { relay, notifications, signals: &signals };
     let code = company.stay_with(restored.pid, &process)?;
     company.take_leave(code, || match options.afterwards {
-        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &record),
+        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &record, &written),
         Afterwards::Keep => Ok(()),
     })
 }
@@ -96,6 +96,8 @@ struct BroughtBack {
     /// Where a service manager waits.
     notifications: Option<notify_socket::Relay>,
     record: Record,
+    /// Where that was written down.
+    written: Written,
 }
 
 /// Everything undoes itself unless all of it succeeds, as in `create`.
@@ -149,7 +151,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
     }
     let init = Doomed::new(Pidfd::open(restored.pid)?);
     record.stage = Stage::Created;
-    reservation.prepare(&record)?;
+    let written = reservation.prepare(&record)?;
     let pid_file = pid_file::write(options.create.pid_file.as_deref(), restored.pid)?;
     let notifications = notify_socket::listen(&store.directory(&options.create.id)?)?;
     reservation.publish()?;
@@ -157,7 +159,7 @@ fn bring_back(global: &Global, options: &Options, signals: &Signals) -> Result<B
     pid_file.keep();
     let _kept = home.commit();
     rdt::keep(rdt);
-    Ok(BroughtBack { restored, process: init.spare(), notifications, record })
+    Ok(BroughtBack { restored, process: init.spare(), notifications, record, written })
 }
 
 /// What can be seen to fail before anything is touched.

@@ -78,7 +78,9 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     let code = company.stay_with(pid, &process)?;
     timeline::done("wait for the end");
     company.take_leave(code, || match options.afterwards {
-        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &made.record),
+        Afterwards::Delete => {
+            delete::delete_this(&Store::new(&global.root), &made.record, &made.written)
+        }
         Afterwards::Keep => Ok(()),
     })
 }
@@ -101,6 +103,6 @@ fn start(
     };
     go().inspect_err(|_| {
         // The first failure is the one to tell; `delete --force` can remove what is left.
-        let _ = delete::delete_this(&store, record);
+        let _ = delete::delete_this(&store, record, &made.written);
     })
 }

@@ -71,7 +71,7 @@ impl Directory {
     }
 
     /// Makes the file `name`; one that a killed etui left behind makes way.
-    pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File> {
         let call = || format!("write({:?})", self.path.join(name));
         let file = match self.create_new(name) {
             Err(Errno::EEXIST) => {
@@ -80,8 +80,9 @@ impl Directory {
             }
             made => made,
         };
-        let file = file.call(call).map_err(was_deleted)?;
-        File::from(file).write_all(bytes).call(call)
+        let mut file = File::from(file.call(call).map_err(was_deleted)?);
+        file.write_all(bytes).call(call)?;
+        Ok(file)
     }
 
     fn create_new(&self, name: &str) -> nix::Result<OwnedFd> {

@@ -168,7 +168,7 @@ impl Reservation {
     }
 
     /// Writes the final record down beforehand, while there is time to.
-    pub fn prepare(&self, final_record: &Record) -> Result<()> {
+    pub fn prepare(&self, final_record: &Record) -> Result<Written> {
         write_down(&self.directory, FINAL_STATE_FILE, final_record)
     }
 
@@ -180,6 +180,18 @@ impl Reservation {
     /// Keeps the directory: the container is made.
     pub fn commit(mut self) {
         self.fate = Fate::Kept;
+    }
+}
+
+/// The file in which a record was written.
+#[derive(Debug)]
+pub struct Written(File);
+
+impl Written {
+    /// Whether it still lies in the container's directory: no verb has written another one, nor deleted the container. Who
+    /// holds the container's [`Lock`] need not read it again then.
+    pub fn is_on_record(&self) -> bool {
+        self.0.metadata().is_ok_and(|file| file.nlink() > 0)
     }
 }
 
@@ -231,11 +243,11 @@ fn write(directory: &Directory, record: &Record) -> Result<()> {
     replace_state(directory, NEXT_STATE_FILE)
 }
 
-fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<()> {
+fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<Written> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
     // No fsync: by default the directory is on a tmpfs, and after a power failure no container of it is there either.
-    directory.write_new(name, &text).context("remember the container")
+    directory.write_new(name, &text).map(Written).context("remember the container")
 }
 
 fn replace_state(directory: &Directory, next: &str) -> Result<()> {
@@ -245,6 +257,10 @@ fn replace_state(directory: &Directory, next: &str) -> Result<()> {
 /// Whoever still makes the container may add a file while we remove them: then again.
 fn remove_directory(directory: &Path) -> Result<()> {
     const ATTEMPTS: usize = 8;
+    // Mostly nothing else is there: what lists a directory takes longer than that.
+    if fs::remove_file(directory.join(STATE_FILE)).is_ok() && fs::remove_dir(directory).is_ok() {
+        return Ok(());
+    }
     let remove = || match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
@@ -312,7 +328,8 @@ mod tests {
         store.remove("web").expect("disk");
         let next = Record { owner: 8, ..record("web") };
         let _next = store.reserve(&next).expect("free");
-        for late in [late.update(&record("web")), late.prepare(&record("web")), late.publish()] {
+        let prepared = late.prepare(&record("web")).map(drop);
+        for late in [late.update(&record("web")), prepared, late.publish()] {
             let error = late.expect_err("its directory is gone").to_string();
             assert!(error.ends_with("the container was deleted while it was made"), "{error}");
         }
@@ -358,11 +375,37 @@ mod tests {
     }
 
     /// A container `web`.
-    fn made(store: &Store) {
+    fn made(store: &Store) -> Written {
         let reservation = store.reserve(&record("web")).expect("free");
-        reservation.prepare(&record("web")).expect("disk");
+        let written = reservation.prepare(&record("web")).expect("disk");
         reservation.publish().expect("disk");
         reservation.commit();
+        written
+    }
+
+    #[test]
+    fn a_record_is_the_one_that_was_written_until_another_takes_its_place() {
+        let (_directory, store) = store();
+        let first = made(&store);
+        assert!(first.is_on_record());
+        store.update(&record("web")).expect("disk");
+        assert!(!first.is_on_record(), "what is in the new one is not known");
+        store.remove("web").expect("disk");
+        let second = made(&store);
+        assert!(second.is_on_record() && !first.is_on_record());
+        store.remove("web").expect("disk");
+        assert!(!second.is_on_record());
+    }
+
+    #[test]
+    fn all_that_lies_in_a_directory_is_removed_with_it() {
+        let (_directory, store) = store();
+        made(&store);
+        let directory = store.directory("web").expect("id");
+        fs::create_dir(directory.join("notify")).expect("disk");
+        fs::write(directory.join("notify/socket"), "").expect("disk");
+        store.remove("web").expect("disk");
+        assert!(!directory.exists());
     }
 
     #[test]
