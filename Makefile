@@ -10,7 +10,7 @@ endif
 RELEASE = $(shell cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: build demo test check conformance conformance-page bench lab lab-full lab-shell install uninstall clean
+.PHONY: build demo test check conformance conformance-page bench layout lab lab-full lab-shell install uninstall clean
 
 build: ## The release: one static binary
 	cargo build --release --locked
@@ -40,6 +40,9 @@ BENCH = --rounds 3 --scale --write $$(tree=$$(integration/lab/tree) && echo --tr
 
 bench: packages-of-test ## etui beside crun, runc and the floor, as root, into docs/performance.md; make bench ARGS="--runs 10" only prints
 	cargo bench --locked --bench runtimes -- $(if $(ARGS),$(ARGS),$(BENCH))
+
+layout: packages-of-test ## Finds anew which functions every start runs, as root, for the linker to lay together (layout.ld)
+	CARGO_PROFILE_BENCH_STRIP=false cargo bench --locked --bench runtimes -- --only --layout layout.ld
 
 lab: packages-of-test build ## One integration test: make lab T=smoke
 	@ETUI=$(RELEASE)/etui integration/run $(T)

@@ -210,10 +210,25 @@ mod tests {
             // SAFETY: as above, and nobody uses it any more.
             unsafe { HEAP.dealloc(block, layout(size * 2)) };
         }
-        for (size, before) in [(100, "used by others"), (50_000, "never used")] {
+        // SAFETY: the size is not zero.
+        let zeroed = unsafe { HEAP.alloc_zeroed(layout(100)) };
+        assert_eq!(content(zeroed, 100), vec![0; 100], "what was used before");
+    }
+
+    #[test]
+    fn a_block_is_zero_the_first_time_and_when_it_was_used() {
+        static HEAP: Heap = Heap::new();
+        let layout = layout(50_000);
+        for turn in ["never used", "used before", "used twice"] {
             // SAFETY: the size is not zero.
-            let zeroed = unsafe { HEAP.alloc_zeroed(layout(size)) };
-            assert_eq!(content(zeroed, size), vec![0; size], "{before}");
+            let block = unsafe { HEAP.alloc_zeroed(layout) };
+            assert!(HEAP.owns(block), "there is room for one");
+            assert_eq!(content(block, 50_000), vec![0; 50_000], "{turn}");
+            // SAFETY: the block is this long, and nobody uses it any more.
+            unsafe {
+                block.write_bytes(7, 50_000);
+                HEAP.dealloc(block, layout);
+            }
         }
     }
 }
