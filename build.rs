@@ -1,5 +1,6 @@
-//! Lays the program's code out, and turns the tables of two crates inside out: they know a system call's name by its number, a seccomp profile names
-//! it. Written once, at build time, because a one-shot process can't afford to build a map at each start.
+//! Has the linker lay out the program's code, and turns the tables of two crates inside out: they know a system call's name by
+//! its number, a seccomp profile names it. Written once, at build time, because a one-shot process can't afford to build a map
+//! at each start.
 //!
 //! `syscall-numbers` has x32 and the newest calls, but its 32-bit tables carry the kernel's inner names
 //! (`clock_gettime32`, and no `mq_unlink` on x86). `syscalls` has no x32, but its x86 and arm tables carry the names
@@ -49,7 +50,7 @@ fn main() {
         .expect("OUT_DIR is writable");
 }
 
-/// Has the linker lay together what every start runs. In an unoptimized program there would be nothing to win.
+/// Has the linker, GNU ld or lld, lay together what every start runs. In an unoptimized program there would be nothing to win.
 fn lay_code_out() {
     println!("cargo::rerun-if-changed=layout.ld");
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
