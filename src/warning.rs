@@ -5,8 +5,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 static SINK: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Warnings of a process that can't print them itself. Not each thread's: what has to be dropped with a thread costs every
-/// start a dozen page faults.
+/// Warnings of a process that can't print them itself. Not each thread's: for what has to be dropped with a thread the
+/// C library's heap is taken into use, at each start.
 static KEPT: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// Names the function that prints warnings; the first call wins.

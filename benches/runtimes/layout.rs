@@ -8,9 +8,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::ptrace::{self, Event, Options};
+use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -43,9 +42,9 @@ const PARTS: [(Part, &str); 4] = [
 ];
 
 const HEAD: &str = "\
-/* Which code lies together: what every container's start runs, in the order of who runs it. Spread over the whole program it
-   costs a page fault for each function or two; the kernel maps sixteen pages at a fault. Written by `make layout`: what is not
-   listed, or exists no more, costs time and nothing else. */
+/* Which functions lie together: those that run whenever a container is made, in the order of who runs them. Where they are spread
+   over the whole program most of them cost a page fault, and the kernel maps sixteen pages at a fault. Written by `make layout`;
+   what is not listed, or exists no more, costs time and nothing else. */
 SECTIONS
 {
   .text.first :
@@ -55,6 +54,9 @@ const END: &str = "  }\n}\nINSERT BEFORE .text;\n";
 
 /// Steps through every verb of `etui`, which must have its symbols, and writes `layout` for the linker.
 pub fn write(rig: &Rig, layout: &Path) -> Result<()> {
+    if !cfg!(target_env = "musl") {
+        return Err("the list has musl's functions too: build for musl".into());
+    }
     let etui = &rig.runtimes[0];
     let functions = functions(&etui.path)?;
     let default = rig.default.display().to_string();
@@ -129,7 +131,9 @@ fn pattern(symbol: &str) -> String {
     if !symbol.starts_with("_R") {
         return symbol.to_owned();
     }
-    let mut pieces = symbol.split("Cs");
+    // What the compiler numbers has a dot behind its name.
+    let (name, end) = symbol.split_once('.').map_or((symbol, ""), |(name, _)| (name, "*"));
+    let mut pieces = name.split("Cs");
     let mut pattern = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         match piece.split_once('_') {
@@ -137,7 +141,7 @@ fn pattern(symbol: &str) -> String {
             None => pattern.extend(["Cs", piece]),
         }
     }
-    pattern
+    pattern + end
 }
 
 /// A script that the linker runs before its own.
@@ -161,7 +165,7 @@ fn script(functions: &BTreeMap<u64, Function>, run_by: &HashMap<u64, Part>) -> R
         writeln!(script, "    /* {title} */")?;
         let of_part = run.iter().filter(|&entry| part_of(entry) == part);
         for pattern in of_part.map(|(pattern, _)| pattern).collect::<BTreeSet<_>>() {
-            writeln!(script, "    *(.text.{pattern} .text.unlikely.{pattern})")?;
+            writeln!(script, "    *(.text*.{pattern})")?;
         }
     }
     Ok(script + END)
@@ -175,8 +179,27 @@ struct Stepped {
     base: u64,
 }
 
-/// What `program` with `arguments` runs, up to the container's own program: addresses as the program counts them, and who
-/// runs what is there first.
+/// What to do with a process that has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// One instruction, if it is stepped through; else it goes on. With a signal that it is to have.
+    Go(Option<Signal>),
+    /// It has ended.
+    Nothing,
+}
+
+/// A verb that is being stepped through.
+#[derive(Debug)]
+struct Trace {
+    /// The process that was called; when it ends, the verb has.
+    called: Pid,
+    stepped: HashMap<Pid, Stepped>,
+    /// Addresses as the program counts them, and who is first to run what is there.
+    seen: HashMap<u64, Part>,
+    executions: usize,
+}
+
+/// What `program` with `arguments` runs to its successful end, but for the container's own program.
 fn trace(program: &Path, arguments: &[String]) -> Result<HashMap<u64, Part>> {
     // It executes the program once we trace it.
     let mut shell = Command::new("sh")
@@ -186,84 +209,101 @@ fn trace(program: &Path, arguments: &[String]) -> Result<HashMap<u64, Part>> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()?;
-    let first = Pid::from_raw(shell.id().try_into()?);
+    let called = Pid::from_raw(shell.id().try_into()?);
     let forks =
         Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
-    ptrace::seize(first, forks | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL)?;
+    ptrace::seize(called, forks | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL)?;
     shell.stdin.take().ok_or("no pipe to the shell")?.write_all(b"\n")?;
 
-    let mut stepped: HashMap<Pid, Stepped> = HashMap::new();
-    let mut seen = HashMap::new();
-    let mut executions = 0;
-    let mut is_over = false;
+    let stepped = HashMap::new();
+    let mut trace = Trace { called, stepped, seen: HashMap::new(), executions: 0 };
     loop {
-        let (pid, signal) = match waitpid(None, Some(WaitPidFlag::__WALL)) {
-            Err(Errno::ECHILD) => break,
-            Ok(WaitStatus::Exited(pid, _)) if pid == first => {
-                // A process that `create` made goes on without us.
-                is_over = true;
-                stepped.remove(&first);
-                stepped.retain(|&pid, _| ptrace::interrupt(pid).is_ok());
-                if stepped.is_empty() {
-                    break;
-                }
-                continue;
+        let status = waitpid(None, Some(WaitPidFlag::__WALL))?;
+        match status {
+            WaitStatus::Exited(pid, code) if pid == called => {
+                trace.let_others_go()?;
+                return match code {
+                    0 => Ok(trace.seen()),
+                    _ => Err(format!("{} fails with {code}", arguments.join(" ")).into()),
+                };
             }
-            Ok(WaitStatus::PtraceEvent(pid, _, event))
-                if event == Event::PTRACE_EVENT_EXEC as i32 =>
-            {
-                executions += 1;
-                match stepped.get(&pid) {
-                    Some(Stepped { part: Part::Init, .. }) => _ = stepped.remove(&pid),
-                    _ => _ = stepped.insert(pid, Stepped { part: Part::Start, base: base(pid)? }),
+            status => {
+                let next = trace.hear(status)?;
+                if let (Some(pid), Next::Go(signal)) = (status.pid(), next) {
+                    trace.go_on(pid, signal)?;
                 }
-                if executions > 1
-                    && let Some(stepped) = stepped.get_mut(&pid)
-                {
-                    stepped.part = Part::Parent;
-                }
-                (pid, None)
             }
-            Ok(WaitStatus::PtraceEvent(pid, _, event)) if event != libc::PTRACE_EVENT_STOP => {
-                if let Some(&Stepped { base, .. }) = stepped.get(&pid) {
+        }
+    }
+}
+
+impl Trace {
+    fn hear(&mut self, status: WaitStatus) -> Result<Next> {
+        match status {
+            WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_EXEC) => {
+                self.executions += 1;
+                if self.stepped.get(&pid).is_some_and(|stepped| stepped.part == Part::Init) {
+                    self.stepped.remove(&pid);
+                } else {
+                    let part = if self.executions == 1 { Part::Start } else { Part::Parent };
+                    self.stepped.insert(pid, Stepped { part, base: base(pid)? });
+                }
+            }
+            WaitStatus::PtraceEvent(
+                pid,
+                _,
+                libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
+            ) => {
+                if let Some(&Stepped { base, .. }) = self.stepped.get(&pid) {
                     let child = Pid::from_raw(ptrace::getevent(pid)?.try_into()?);
-                    stepped.insert(child, Stepped { part: Part::Init, base });
+                    self.stepped.insert(child, Stepped { part: Part::Init, base });
                 }
-                (pid, None)
             }
-            Ok(WaitStatus::PtraceEvent(pid, ..) | WaitStatus::Stopped(pid, Signal::SIGTRAP)) => {
-                (pid, None)
+            WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
+            WaitStatus::Stopped(_, signal) => return Ok(Next::Go(Some(signal))),
+            ended => {
+                ended.pid().map(|pid| self.stepped.remove(&pid));
+                return Ok(Next::Nothing);
             }
-            Ok(WaitStatus::Stopped(pid, signal)) => (pid, Some(signal)),
-            Ok(ended) => {
-                _ = ended.pid().map(|pid| stepped.remove(&pid));
-                continue;
-            }
-            Err(errno) => return Err(errno.into()),
-        };
-        if is_over {
-            ptrace::detach(pid, signal)?;
-            stepped.remove(&pid);
-            if stepped.is_empty() {
-                break;
-            }
-            continue;
         }
-        let Some(&Stepped { part, base }) = stepped.get(&pid) else {
-            ptrace::cont(pid, signal)?;
-            continue;
+        Ok(Next::Go(None))
+    }
+
+    fn go_on(&mut self, pid: Pid, signal: Option<Signal>) -> Result<()> {
+        let Some(Stepped { part, base }) = self.stepped.get(&pid) else {
+            return Ok(ptrace::cont(pid, signal)?);
         };
-        if let Some(address) = instruction(pid)?.checked_sub(base) {
-            let first = seen.entry(address).or_insert(part);
-            *first = part.min(*first);
+        if let Some(address) = instruction(pid)?.checked_sub(*base) {
+            let first = self.seen.entry(address).or_insert(*part);
+            *first = (*part).min(*first);
         }
-        ptrace::step(pid, signal)?;
+        Ok(ptrace::step(pid, signal)?)
     }
-    // A program that does not execute itself again has no start of its own.
-    if executions == 1 {
-        seen.values_mut().for_each(|part| *part = Part::Parent);
+
+    /// A process that `create` made goes on without us.
+    fn let_others_go(&mut self) -> Result<()> {
+        self.stepped.remove(&self.called);
+        self.stepped.retain(|&pid, _| ptrace::interrupt(pid).is_ok());
+        while !self.stepped.is_empty() {
+            let status = waitpid(None, Some(WaitPidFlag::__WALL))?;
+            if let Next::Go(signal) = self.hear(status)?
+                && let Some(pid) = status.pid()
+            {
+                self.stepped.remove(&pid);
+                ptrace::detach(pid, signal)?;
+            }
+        }
+        Ok(())
     }
-    Ok(seen)
+
+    /// A program that never executes itself again has no start of its own: all of it is the parent's then.
+    fn seen(self) -> HashMap<u64, Part> {
+        let part = |part| match self.executions {
+            1 => Part::Parent,
+            _ => part,
+        };
+        self.seen.iter().map(|(&address, &seen)| (address, part(seen))).collect()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -50,7 +50,7 @@ impl Stream {
     /// All three, in order.
     pub const ALL: [Stream; 3] = [Stream::Input, Stream::Output, Stream::Error];
 
-    /// The one of this process. Not by the handles of `std`, which come with buffers and locks.
+    /// This process's own, as a plain descriptor: the handles of `std` come with buffers and locks.
     pub fn of_ours(self) -> BorrowedFd<'static> {
         match self {
             Stream::Input => stdio::input(),
@@ -69,13 +69,12 @@ impl Stream {
     }
 }
 
-/// Lets this process have standard streams that belong to user `uid`, so that it can open `/dev/stdout` again; what is
-/// closed stays so. Whoever is to relay gets the other ends.
+/// Lets this process have standard streams that belong to user `uid`, so that it can open `/dev/stdout` again. Whoever is to relay gets the other ends.
 pub fn hand_out(source: Source, uid: u32) -> Result<Vec<PipeEnd>> {
     let mut ends = Vec::new();
     for stream in Stream::ALL {
         let fd = stream.of_ours();
-        let Ok(status) = fstat(fd) else { continue };
+        let status = fstat(fd).call(|| format!("fstat({})", fd.as_raw_fd()))?;
         if source == Source::Caller || is_harmless(fd, &status)? {
             give(fd, &status, uid)?;
         } else {

@@ -16,7 +16,7 @@ pub(super) const LONGEST: usize = 4096 * 8 + 64;
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
-    /// Room for the longest message, from the first one on: so large a block is the kernel's to give each time.
+    /// Room for the longest message, for all of them, from the first one on.
     room: RefCell<Vec<u8>>,
     /// A message that was read before its turn.
     early: RefCell<Option<Vec<u8>>>,

@@ -82,13 +82,15 @@ fn remove_if_there(global: &Global, store: &Store, id: &str, force: Force) -> Re
 }
 
 /// Removes the container of `record`, whose process has ended or is to; not another one that has its id by now, nor what
-/// somebody else has deleted already. `written` is the file of that record.
-pub(super) fn delete_this(store: &Store, record: &Record, written: &Written) -> Result<()> {
+/// somebody else has deleted already. `written` is the file of that record; nobody has it open when it is removed, which not
+/// every file system takes (NFS).
+pub(super) fn delete_this(store: &Store, record: &Record, written: Written) -> Result<()> {
     let found = store.lock(&record.id).and_then(|lock| {
         let now = match written.is_on_record() {
             true => Cow::Borrowed(record),
             false => Cow::Owned(store.load(&record.id)?),
         };
+        drop(written);
         Ok((now, lock))
     });
     match found {

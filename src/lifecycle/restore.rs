@@ -78,7 +78,7 @@ pub fn restore(global: &Global, options: &Options) -> Result<i32> {
     let mut company = Company { relay, notifications, signals: &signals };
     let code = company.stay_with(restored.pid, &process)?;
     company.take_leave(code, || match options.afterwards {
-        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &record, &written),
+        Afterwards::Delete => delete::delete_this(&Store::new(&global.root), &record, written),
         Afterwards::Keep => Ok(()),
     })
 }

@@ -55,8 +55,8 @@ pub fn run(global: &Global, options: &Options) -> Result<i32> {
 fn run_detached(global: &Global, options: &Options, own_binary: View) -> Result<()> {
     let waits = Waits::ForUs(own_binary);
     let signals = Signals::that_end_a_program()?;
-    let mut made = create::make(global, &options.create, waits, Terminal::GoesToSocket, &signals)?;
-    let notifications = start(global, &mut made, &signals)?;
+    let made = create::make(global, &options.create, waits, Terminal::GoesToSocket, &signals)?;
+    let (made, notifications) = start(global, made, &signals)?;
     let (pid, process) = made.init.release();
     match notifications {
         Some(notifications) => notifications.relay_until_ready(pid, &process),
@@ -72,37 +72,40 @@ fn run_in_foreground(global: &Global, options: &Options, own_binary: View) -> Re
     }
     let mut made = create::make(global, &options.create, waits, Terminal::StaysWithUs, &signals)?;
     let relay = foreground::relay(&mut made.init)?;
-    let notifications = start(global, &mut made, &signals)?;
+    let (made, notifications) = start(global, made, &signals)?;
     let (pid, process) = made.init.release();
     let mut company = Company { relay, notifications, signals: &signals };
     let code = company.stay_with(pid, &process)?;
     timeline::done("wait for the end");
     company.take_leave(code, || match options.afterwards {
         Afterwards::Delete => {
-            delete::delete_this(&Store::new(&global.root), &made.record, &made.written)
+            delete::delete_this(&Store::new(&global.root), &made.record, made.written)
         }
         Afterwards::Keep => Ok(()),
     })
 }
 
 /// From here on the container is on record: what fails now removes it as `delete` would.
-fn start(
+fn start<'a>(
     global: &Global,
-    made: &mut Made<'_>,
+    mut made: Made<'a>,
     signals: &Signals,
-) -> Result<Option<notify_socket::Relay>> {
+) -> Result<(Made<'a>, Option<notify_socket::Relay>)> {
     let store = Store::new(&global.root);
-    let record = &made.record;
     let mut go = || {
-        let notifications = notify_socket::listen(&store.directory(&record.id)?)?;
+        let notifications = notify_socket::listen(&store.directory(&made.record.id)?)?;
         made.init.let_go()?;
         made.init.wait_for_execve(made.cgroup.as_ref())?;
         timeline::done("wait for execve");
-        hooks_outside::run_poststart(record, Some(signals))?;
+        hooks_outside::run_poststart(&made.record, Some(signals))?;
         Ok(notifications)
     };
-    go().inspect_err(|_| {
-        // The first failure is the one to tell; `delete --force` can remove what is left.
-        let _ = delete::delete_this(&store, record, &made.written);
-    })
+    match go() {
+        Ok(notifications) => Ok((made, notifications)),
+        Err(error) => {
+            // The first failure is the one to tell; `delete --force` can remove what is left.
+            let _ = delete::delete_this(&store, &made.record, made.written);
+            Err(error)
+        }
+    }
 }

@@ -90,6 +90,11 @@ impl Directory {
         openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
     }
 
+    /// Takes the file `name` away, where there is one.
+    pub fn remove(&self, name: &str) {
+        let _ = unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir);
+    }
+
     /// Gives the file `from` the name `to`, atomically.
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
         renameat(&self.fd, from, &self.fd, to)

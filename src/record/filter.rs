@@ -11,7 +11,8 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Call, Result};
 
-const FILE: &str = "seccomp.bpf";
+/// Its name there.
+pub(super) const FILE: &str = "seccomp.bpf";
 
 /// Writes the program down in the state directory; an empty one leaves no file.
 pub fn write(directory: BorrowedFd<'_>, program: &[u8]) -> Result<()> {

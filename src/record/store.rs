@@ -6,14 +6,14 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use super::Record;
 use super::directory::Directory;
+use super::{Record, filter};
 use crate::error::{Call, Context, Error, Kind, Result};
 
 const STATE_FILE: &str = "state.json";
@@ -101,7 +101,13 @@ impl Store {
 
     /// Removes the directory of container `id` and all that lies in it; nothing to do is no error.
     pub fn remove(&self, id: &str) -> Result<()> {
-        remove_directory(&self.directory(id)?)
+        let path = self.directory(id)?;
+        match Directory::open(path.clone()) {
+            Ok(directory) => remove_directory(&directory),
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
+            // It is none.
+            Err(_) => remove_all_below(&path),
+        }
     }
 
     /// The ids under the root, sorted, damaged ones too; the root must be there.
@@ -122,7 +128,8 @@ impl Store {
     pub fn lock(&self, id: &str) -> Result<Lock> {
         let path = self.directory(id)?;
         loop {
-            let directory = match File::open(&path) {
+            let no_link = OFlag::O_NOFOLLOW.bits();
+            let directory = match File::options().read(true).custom_flags(no_link).open(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     return Err(no_such_container());
                 }
@@ -169,7 +176,8 @@ impl Reservation {
 
     /// Writes the final record down beforehand, while there is time to.
     pub fn prepare(&self, final_record: &Record) -> Result<Written> {
-        write_down(&self.directory, FINAL_STATE_FILE, final_record)
+        let file = write_down(&self.directory, FINAL_STATE_FILE, final_record)?;
+        Ok(Written { file, path: self.directory.path().join(STATE_FILE) })
     }
 
     /// Puts the final record in its place.
@@ -183,15 +191,19 @@ impl Reservation {
     }
 }
 
-/// The file in which a record was written.
+/// The file in which the final record was written.
 #[derive(Debug)]
-pub struct Written(File);
+pub struct Written {
+    file: File,
+    /// Where it lies once it is published.
+    path: PathBuf,
+}
 
 impl Written {
-    /// Whether it still lies in the container's directory: no verb has written another one, nor deleted the container. Who
-    /// holds the container's [`Lock`] need not read it again then.
+    /// Whether it is still the one on record: no verb has written another, nor deleted the container. Who holds the
+    /// container's [`Lock`] need not read it again then.
     pub fn is_on_record(&self) -> bool {
-        self.0.metadata().is_ok_and(|file| file.nlink() > 0)
+        is_same_file(&self.file, &self.path)
     }
 }
 
@@ -200,7 +212,7 @@ impl Drop for Reservation {
         if self.fate == Fate::Removed
             // Otherwise the container was deleted, and its id may be another's now.
             && self.directory.is_in_place()
-            && let Err(error) = remove_directory(self.directory.path())
+            && let Err(error) = remove_directory(&self.directory)
         {
             crate::warning::warn(error.to_string());
         }
@@ -243,24 +255,32 @@ fn write(directory: &Directory, record: &Record) -> Result<()> {
     replace_state(directory, NEXT_STATE_FILE)
 }
 
-fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<Written> {
+fn write_down(directory: &Directory, name: &str, record: &Record) -> Result<File> {
     let text = serde_json::to_vec(record)
         .map_err(|error| Error::new(format!("record of {}: {error}", record.id)))?;
     // No fsync: by default the directory is on a tmpfs, and after a power failure no container of it is there either.
-    directory.write_new(name, &text).map(Written).context("remember the container")
+    directory.write_new(name, &text).context("remember the container")
 }
 
 fn replace_state(directory: &Directory, next: &str) -> Result<()> {
     directory.rename(next, STATE_FILE).context("remember the container")
 }
 
-/// Whoever still makes the container may add a file while we remove them: then again.
-fn remove_directory(directory: &Path) -> Result<()> {
-    const ATTEMPTS: usize = 8;
-    // Mostly nothing else is there: what lists a directory takes longer than that.
-    if fs::remove_file(directory.join(STATE_FILE)).is_ok() && fs::remove_dir(directory).is_ok() {
-        return Ok(());
+/// Removes a container's directory with all that lies in it.
+fn remove_directory(directory: &Directory) -> Result<()> {
+    // All there is of a container that `run` made; the record last. Then the directory need not be listed.
+    for name in [filter::FILE, STATE_FILE] {
+        directory.remove(name);
     }
+    match fs::remove_dir(directory.path()) {
+        Ok(()) => Ok(()),
+        Err(_) => remove_all_below(directory.path()),
+    }
+}
+
+/// Whoever still makes the container may add a file while we remove them: then again.
+fn remove_all_below(directory: &Path) -> Result<()> {
+    const ATTEMPTS: usize = 8;
     let remove = || match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
@@ -388,13 +408,29 @@ mod tests {
         let (_directory, store) = store();
         let first = made(&store);
         assert!(first.is_on_record());
+        // A backup of it is not what counts.
+        let path = store.directory("web").expect("id").join(STATE_FILE);
+        fs::hard_link(path, store.root.join("backup")).expect("disk");
         store.update(&record("web")).expect("disk");
         assert!(!first.is_on_record(), "what is in the new one is not known");
         store.remove("web").expect("disk");
+        assert!(!first.is_on_record());
         let second = made(&store);
         assert!(second.is_on_record() && !first.is_on_record());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_directory_is_no_container_and_what_it_leads_to_stays() {
+        let (_directory, store) = store();
+        made(&store);
+        let elsewhere = store.root.join("elsewhere");
+        fs::rename(store.directory("web").expect("id"), &elsewhere).expect("disk");
+        std::os::unix::fs::symlink(&elsewhere, store.directory("web").expect("id")).expect("disk");
+        let error = store.lock("web").expect_err("no directory");
+        assert_eq!(error.errno(), Some(Errno::ELOOP), "{error}");
         store.remove("web").expect("disk");
-        assert!(!second.is_on_record());
+        assert!(elsewhere.join(STATE_FILE).exists());
+        assert_eq!(store.lock("web").expect_err("gone").kind(), Kind::NoSuchContainer);
     }
 
     #[test]
@@ -402,6 +438,7 @@ mod tests {
         let (_directory, store) = store();
         made(&store);
         let directory = store.directory("web").expect("id");
+        fs::write(directory.join(filter::FILE), "").expect("disk");
         fs::create_dir(directory.join("notify")).expect("disk");
         fs::write(directory.join("notify/socket"), "").expect("disk");
         store.remove("web").expect("disk");

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Far more than a usual container takes.
 const ROOM: usize = 512 << 10;
-/// What is larger goes to the C library, which gives it back to the kernel. The messages between parent and init are not:
-/// the C library's first block costs some calls and page faults.
+/// What is larger goes to the C library, which gives it back to the kernel. Large enough for a message between parent and
+/// init: the first block of the C library costs some calls and page faults.
 const LARGEST: usize = 64 << 10;
 /// Blocks are of 16 bytes, 32 bytes, 64 bytes and so on up to [`LARGEST`]; a freed one waits for the next of its size.
 const SMALLEST: usize = 16;
@@ -97,6 +97,11 @@ impl Heap {
     }
 }
 
+/// Whether we hand such a block out, while there is room.
+fn is_ours_to_give(layout: Layout) -> bool {
+    layout.size() <= LARGEST && layout.align() <= 64
+}
+
 fn index(layout: Layout) -> usize {
     let size = layout.size().max(layout.align()).max(SMALLEST).next_power_of_two();
     (size / SMALLEST).trailing_zeros() as usize
@@ -106,7 +111,7 @@ fn index(layout: Layout) -> usize {
 // the list of free ones.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > LARGEST || layout.align() > 64 {
+        if !is_ours_to_give(layout) {
             // SAFETY: the caller's promises are those the system's heap wants.
             return unsafe { System.alloc(layout) };
         }
@@ -118,8 +123,8 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > LARGEST || layout.align() > 64 {
-            // SAFETY: the caller's promises; fresh pages of the kernel are zero already.
+        if !is_ours_to_give(layout) {
+            // SAFETY: as above.
             return unsafe { System.alloc_zeroed(layout) };
         }
         match self.hand_out(layout) {
@@ -154,7 +159,7 @@ unsafe impl GlobalAlloc for Heap {
         }
         // SAFETY: the caller promises that `size` is one a layout can have.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        if size <= LARGEST && index(wanted) == index(layout) {
+        if is_ours_to_give(wanted) && index(wanted) == index(layout) {
             return block;
         }
         // SAFETY: the caller's promises.
@@ -224,11 +229,10 @@ mod tests {
             let block = unsafe { HEAP.alloc_zeroed(layout) };
             assert!(HEAP.owns(block), "there is room for one");
             assert_eq!(content(block, 50_000), vec![0; 50_000], "{turn}");
-            // SAFETY: the block is this long, and nobody uses it any more.
-            unsafe {
-                block.write_bytes(7, 50_000);
-                HEAP.dealloc(block, layout);
-            }
+            // SAFETY: the block is this long.
+            unsafe { block.write_bytes(7, 50_000) };
+            // SAFETY: nobody uses it any more.
+            unsafe { HEAP.dealloc(block, layout) };
         }
     }
 }
