@@ -147,8 +147,8 @@ impl Report {
         if self.scale.is_empty() {
             return;
         }
-        let _ = writeln!(text, "\n| median (p90), ms | {} |", self.names.join(" | "));
-        let _ = writeln!(text, "|---{}|", "|---:".repeat(self.names.len()));
+        let _ = writeln!(text, "\n| median (p90), ms | floor | {} |", self.names.join(" | "));
+        let _ = writeln!(text, "|---{}|", "|---:".repeat(self.names.len() + 1));
         for (name, figures) in &self.scale {
             let cells: Vec<_> = figures.iter().map(|figure| cell(figure.as_ref())).collect();
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));

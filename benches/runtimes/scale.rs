@@ -14,7 +14,7 @@ const RUNS: usize = 11;
 /// More containers than these are held by etui and crun only: each of runc's keeps a Go program in memory.
 const HELD_BY_ALL: usize = 100;
 
-/// One row: what surrounds it, and what each runtime takes.
+/// What surrounds it, and what each takes: first the floor, where it does the same, then each runtime.
 pub type Row = (String, Vec<Option<Figure>>);
 
 /// Every row.
@@ -25,7 +25,8 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     }
     rows.push(("run on a host with 1000 more mounts".into(), among_mounts(rig, 1000)?));
     // What follows takes the place of the default bundle.
-    rows.push(("8 creates at once".into(), each(rig, |runtime| at_once(rig, runtime, 8))));
+    let eight = each(rig, |runtime| at_once(rig, runtime, 8));
+    rows.push(("8 creates at once".into(), without_floor(eight)));
     let mut config = bundles::default(&rig.scratch, &rig.runtimes[0].path, &rig.root, &["true"])?;
     let mounts = config["mounts"].as_array_mut().ok_or("no mounts")?;
     for number in 0..200 {
@@ -38,6 +39,17 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     config["annotations"] = notes.collect();
     rows.push(("run of a configuration of 1 MB".into(), with(rig, &config)?));
     Ok(rows)
+}
+
+fn without_floor(mut figures: Vec<Option<Figure>>) -> Vec<Option<Figure>> {
+    figures.insert(0, None);
+    figures
+}
+
+/// The floor's, in the surroundings of the moment.
+fn floor(rig: &Rig) -> Option<Figure> {
+    let times: Result<Vec<_>> = (0..RUNS).map(|_| rig.floor()).collect();
+    times.ok().map(Figure::of)
 }
 
 fn each(rig: &Rig, act: impl Fn(&Runtime) -> Result<Duration>) -> Vec<Option<Figure>> {
@@ -53,12 +65,14 @@ fn with(rig: &Rig, config: &serde_json::Value) -> Result<Vec<Option<Figure>>> {
     let bundle = bundles::write(&directory, config)?.display().to_string();
     let figures = each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]));
     fs::remove_dir_all(directory)?;
-    Ok(figures)
+    Ok(without_floor(figures))
 }
 
 fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
     let bundle = rig.default.display().to_string();
-    let one = |runtime: &Runtime| {
+    // The floor has no containers to hold: those of the first runtime surround it.
+    let mut floors = None;
+    let mut one = |runtime: &Runtime| {
         let names: Vec<String> = (0..held).map(|number| format!("@held{number}")).collect();
         for name in &names {
             let docker = rig.docker(runtime, name.trim_start_matches('@'))?;
@@ -66,6 +80,7 @@ fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
         }
         let run = || rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]);
         let times: Result<Vec<_>> = (0..RUNS).map(|_| run()).collect();
+        floors = floors.or_else(|| floor(rig));
         for name in &names {
             rig.verb(runtime, &["delete", "--force", name])?;
         }
@@ -73,7 +88,9 @@ fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
     };
     let measured = if held > HELD_BY_ALL { 2 } else { rig.runtimes.len() };
     let one = |(at, runtime)| (at < measured).then(|| one(runtime).ok()).flatten();
-    rig.runtimes.iter().enumerate().map(one).collect()
+    let mut figures: Vec<_> = rig.runtimes.iter().enumerate().map(one).collect();
+    figures.insert(0, floors);
+    figures
 }
 
 fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
@@ -84,7 +101,8 @@ fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
         mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
     let bundle = rig.default.display().to_string();
-    let figures = each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]));
+    let mut figures = vec![floor(rig)];
+    figures.extend(each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"])));
     for place in &places {
         umount2(place, MntFlags::MNT_DETACH)?;
     }
