@@ -178,6 +178,8 @@ fn try_open(root: BorrowedFd<'_>, path: &Path, flags: OFlag, links: Links) -> ni
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT);
+    // No component at all: that is the root. To the kernel an empty path is none.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     for _ in 0..MAX_RETRIES {
         match openat2(root, path, how) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -192,6 +194,15 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn an_empty_path_is_the_root_itself() {
+        let (_dir, root) = tree();
+        let (found, origin) =
+            find_or_make(root.as_fd(), Path::new(""), Missing::File).expect("the root");
+        assert_eq!(origin, Origin::Found);
+        assert_eq!(fstat(&found).unwrap().st_ino, fstat(&root).unwrap().st_ino);
+    }
 
     fn tree() -> (tempfile::TempDir, OwnedFd) {
         let dir = tempfile::tempdir().unwrap();
