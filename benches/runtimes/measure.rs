@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -85,29 +85,51 @@ pub fn watch(command: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// A program that runs under strace(1), with all its children.
+#[derive(Debug)]
+pub struct Traced {
+    strace: Child,
+    counts: PathBuf,
+}
+
+impl Traced {
+    /// Starts it; none without strace.
+    pub fn begin<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: &[A],
+        counts: &Path,
+    ) -> Option<Traced> {
+        let strace = Command::new("strace")
+            .args(["-f", "-c", "-o"])
+            .arg(counts)
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Some(Traced { strace: strace.ok()?, counts: counts.to_owned() })
+    }
+
+    /// How often each system call was made, once all of them have ended.
+    pub fn calls(mut self) -> Result<BTreeMap<String, u64>> {
+        self.strace.wait()?;
+        let text = fs::read_to_string(self.counts)?;
+        // Share of time, seconds, microseconds a call, calls, errors where there were some, name.
+        let rows = text.lines().filter(|line| !line.contains("---") && !line.contains("% time"));
+        let row = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            Some(((*words.last()?).to_owned(), words.get(3)?.parse().ok()?))
+        };
+        Ok(rows.filter_map(row).filter(|(name, _)| name != "total").collect())
+    }
+}
+
 /// How often `program` with `arguments` and all its children make each system call; none without strace(1).
 pub fn system_calls<A: AsRef<OsStr>>(
     program: &Path,
     arguments: &[A],
     scratch: &Path,
 ) -> Result<Option<BTreeMap<String, u64>>> {
-    let counts = scratch.join("strace");
-    let run = Command::new("strace")
-        .args(["-f", "-c", "-o"])
-        .arg(&counts)
-        .arg(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let Ok(_) = run else { return Ok(None) };
-    let text = fs::read_to_string(counts)?;
-    // Share of time, seconds, microseconds a call, calls, errors where there were some, name.
-    let rows = text.lines().filter(|line| !line.contains("---") && !line.contains("% time"));
-    let row = |line: &str| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        Some(((*words.last()?).to_owned(), words.get(3)?.parse().ok()?))
-    };
-    Ok(Some(rows.filter_map(row).filter(|(name, _)| name != "total").collect()))
+    Traced::begin(program, arguments, &scratch.join("strace")).map(Traced::calls).transpose()
 }
