@@ -10,7 +10,7 @@ use crate::figures::Figure;
 use crate::works::Rig;
 use crate::{Result, Runtime, bundles};
 
-const RUNS: usize = 11;
+const RUNS: usize = 21;
 /// More containers than these are held by etui and crun only: each of runc's keeps a Go program in memory.
 const HELD_BY_ALL: usize = 100;
 
@@ -46,12 +46,6 @@ fn without_floor(mut figures: Vec<Option<Figure>>) -> Vec<Option<Figure>> {
     figures
 }
 
-/// The floor's, in the surroundings of the moment.
-fn floor(rig: &Rig) -> Option<Figure> {
-    let times: Result<Vec<_>> = (0..RUNS).map(|_| rig.floor()).collect();
-    times.ok().map(Figure::of)
-}
-
 fn each(rig: &Rig, act: impl Fn(&Runtime) -> Result<Duration>) -> Vec<Option<Figure>> {
     let one = |runtime| {
         let times: Result<Vec<_>> = (0..RUNS).map(|_| act(runtime)).collect();
@@ -71,16 +65,21 @@ fn with(rig: &Rig, config: &serde_json::Value) -> Result<Vec<Option<Figure>>> {
 fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
     let bundle = rig.default.display().to_string();
     // The floor has no containers to hold: those of the first runtime surround it.
-    let mut floors = None;
+    let mut floors = Vec::new();
     let mut one = |runtime: &Runtime| {
         let names: Vec<String> = (0..held).map(|number| format!("@held{number}")).collect();
         for name in &names {
             let docker = rig.docker(runtime, name.trim_start_matches('@'))?;
             rig.verb(runtime, &["create", "--bundle", &docker, name])?;
         }
-        let run = || rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]);
+        let is_first = runtime.name == rig.runtimes[0].name;
+        let mut run = || {
+            if is_first {
+                floors.push(rig.floor()?);
+            }
+            rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"])
+        };
         let times: Result<Vec<_>> = (0..RUNS).map(|_| run()).collect();
-        floors = floors.or_else(|| floor(rig));
         for name in &names {
             rig.verb(runtime, &["delete", "--force", name])?;
         }
@@ -89,7 +88,7 @@ fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
     let measured = if held > HELD_BY_ALL { 2 } else { rig.runtimes.len() };
     let one = |(at, runtime)| (at < measured).then(|| one(runtime).ok()).flatten();
     let mut figures: Vec<_> = rig.runtimes.iter().enumerate().map(one).collect();
-    figures.insert(0, floors);
+    figures.insert(0, (!floors.is_empty()).then(|| Figure::of(floors)));
     figures
 }
 
@@ -101,7 +100,8 @@ fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
         mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
     let bundle = rig.default.display().to_string();
-    let mut figures = vec![floor(rig)];
+    let floor: Result<Vec<_>> = (0..RUNS).map(|_| rig.floor()).collect();
+    let mut figures = vec![floor.ok().map(Figure::of)];
     figures.extend(each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"])));
     for place in &places {
         umount2(place, MntFlags::MNT_DETACH)?;
