@@ -149,8 +149,9 @@ impl Report {
         }
         let _ = writeln!(text, "\n| median (p90), ms | floor | {} |", self.names.join(" | "));
         let _ = writeln!(text, "|---{}|", "|---:".repeat(self.names.len() + 1));
-        for (name, figures) in &self.scale {
-            let cells: Vec<_> = figures.iter().map(|figure| cell(figure.as_ref())).collect();
+        for (name, Round { floor, runtimes }) in &self.scale {
+            let cells: Vec<_> =
+                std::iter::once(floor).chain(runtimes).map(|it| cell(it.as_ref())).collect();
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
         }
     }

@@ -7,15 +7,15 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::json;
 
 use crate::figures::Figure;
-use crate::works::Rig;
+use crate::works::{Rig, Round, interleave};
 use crate::{Result, Runtime, bundles};
 
 const RUNS: usize = 21;
 /// More containers than these are held by etui and crun only: each of runc's keeps a Go program in memory.
 const HELD_BY_ALL: usize = 100;
 
-/// What surrounds it, and what each takes: first the floor, where it does the same, then each runtime.
-pub type Row = (String, Vec<Option<Figure>>);
+/// What surrounds it, and what each takes.
+pub type Row = (String, Round);
 
 /// Every row.
 pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
@@ -25,8 +25,8 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     }
     rows.push(("run on a host with 1000 more mounts".into(), among_mounts(rig, 1000)?));
     // What follows takes the place of the default bundle.
-    let eight = each(rig, |runtime| at_once(rig, runtime, 8));
-    rows.push(("8 creates at once".into(), without_floor(eight)));
+    let eight = interleave(rig, None, &|runtime| at_once(rig, runtime, 8), RUNS);
+    rows.push(("8 creates at once".into(), eight));
     let mut config = bundles::default(&rig.scratch, &rig.runtimes[0].path, &rig.root, &["true"])?;
     let mounts = config["mounts"].as_array_mut().ok_or("no mounts")?;
     for number in 0..200 {
@@ -41,28 +41,16 @@ pub fn measure(rig: &Rig) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn without_floor(mut figures: Vec<Option<Figure>>) -> Vec<Option<Figure>> {
-    figures.insert(0, None);
-    figures
-}
-
-fn each(rig: &Rig, act: impl Fn(&Runtime) -> Result<Duration>) -> Vec<Option<Figure>> {
-    let one = |runtime| {
-        let times: Result<Vec<_>> = (0..RUNS).map(|_| act(runtime)).collect();
-        times.ok().map(Figure::of)
-    };
-    rig.runtimes.iter().map(one).collect()
-}
-
-fn with(rig: &Rig, config: &serde_json::Value) -> Result<Vec<Option<Figure>>> {
+fn with(rig: &Rig, config: &serde_json::Value) -> Result<Round> {
     let directory = rig.scratch.join("scale");
     let bundle = bundles::write(&directory, config)?.display().to_string();
-    let figures = each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]));
+    let run = |runtime: &Runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]);
+    let round = interleave(rig, None, &run, RUNS);
     fs::remove_dir_all(directory)?;
-    Ok(without_floor(figures))
+    Ok(round)
 }
 
-fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
+fn beside(rig: &Rig, held: usize) -> Round {
     let bundle = rig.default.display().to_string();
     // The floor has no containers to hold: those of the first runtime surround it.
     let mut floors = Vec::new();
@@ -87,12 +75,11 @@ fn beside(rig: &Rig, held: usize) -> Vec<Option<Figure>> {
     };
     let measured = if held > HELD_BY_ALL { 2 } else { rig.runtimes.len() };
     let one = |(at, runtime)| (at < measured).then(|| one(runtime).ok()).flatten();
-    let mut figures: Vec<_> = rig.runtimes.iter().enumerate().map(one).collect();
-    figures.insert(0, (!floors.is_empty()).then(|| Figure::of(floors)));
-    figures
+    let runtimes = rig.runtimes.iter().enumerate().map(one).collect();
+    Round { floor: (!floors.is_empty()).then(|| Figure::of(floors)), runtimes }
 }
 
-fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
+fn among_mounts(rig: &Rig, count: usize) -> Result<Round> {
     let places: Vec<_> =
         (0..count).map(|number| rig.scratch.join(format!("mounts/{number}"))).collect();
     for place in &places {
@@ -100,13 +87,12 @@ fn among_mounts(rig: &Rig, count: usize) -> Result<Vec<Option<Figure>>> {
         mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
     let bundle = rig.default.display().to_string();
-    let floor: Result<Vec<_>> = (0..RUNS).map(|_| rig.floor()).collect();
-    let mut figures = vec![floor.ok().map(Figure::of)];
-    figures.extend(each(rig, |runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"])));
+    let run = |runtime: &Runtime| rig.verb(runtime, &["run", "--bundle", &bundle, "@bench"]);
+    let round = interleave(rig, Some(&|| rig.floor()), &run, RUNS);
     for place in &places {
         umount2(place, MntFlags::MNT_DETACH)?;
     }
-    Ok(figures)
+    Ok(round)
 }
 
 fn at_once(rig: &Rig, runtime: &Runtime, count: usize) -> Result<Duration> {

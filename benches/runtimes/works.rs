@@ -209,12 +209,14 @@ fn measure_once(rig: &Rig, runs: usize) -> Result<Vec<(&'static str, Target, Rou
     Ok(works)
 }
 
-type Floor<'a> = &'a dyn Fn() -> Result<Duration>;
-type Act<'a> = &'a dyn Fn(&Runtime) -> Result<Duration>;
+/// Runs the floor.
+pub type Floor<'a> = &'a dyn Fn() -> Result<Duration>;
+/// Has a runtime do its work.
+pub type Act<'a> = &'a dyn Fn(&Runtime) -> Result<Duration>;
 
 /// Everybody in turn, and each time another one first: whoever comes after a large program finds the processor's caches full of
 /// what that one left there.
-fn interleave(rig: &Rig, floor: Option<Floor<'_>>, act: Act<'_>, runs: usize) -> Round {
+pub fn interleave(rig: &Rig, floor: Option<Floor<'_>>, act: Act<'_>, runs: usize) -> Round {
     let mut floors = Vec::new();
     let mut all: Vec<Option<Vec<Duration>>> = vec![Some(Vec::new()); rig.runtimes.len()];
     let players = all.len() + 1;
